@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The configuration file, /etc/default/virtioforwarder: shell-style assignments that are parsed and
+ * never executed. Every program of the project reads it through this module; what each variable
+ * means is in virtioforwarder(5), which is written from the same table as the parser.
+ */
+#ifndef VIO4WD_CONFIG_H
+#define VIO4WD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/cpuset.h"
+#include "common/devname.h"
+#include "common/err.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/default/virtioforwarder"
+#define CONFIG_MAX_RELAYS 64	   /* default number of relay ids, 0..63 as in 1.1 */
+#define CONFIG_SOCKET_PATH_MAX 107 /* sizeof(sockaddr_un.sun_path) - 1 */
+
+enum config_backend { CONFIG_BACKEND_AUTO, CONFIG_BACKEND_VDPA, CONFIG_BACKEND_SW };
+enum config_poll_mode { CONFIG_POLL_ADAPTIVE, CONFIG_POLL_BUSY };
+
+struct config_pairing { /* VIRTIOFWD_STATIC_VFS */
+	char *device;	/* as written, an alias possibly */
+	unsigned int id;
+};
+
+struct config_pin { /* VIRTIOFWD_CPU_PINS */
+	unsigned int id;
+	unsigned int vf_to_vm; /* CPU numbers; both the same when one was given */
+	unsigned int vm_to_vf;
+};
+
+struct config_bind { /* VIRTIOFWD_BIND_VFIO_PCI: an address, or a netdev's VFs */
+	bool is_pci;
+	struct pci_addr pci;
+	char netdev[16];
+	unsigned int count; /* of the netdev's VFs; 0 = all */
+};
+
+struct config_auto_vfs { /* VIO4WD_AUTO_VFS: VF n of pf is relay first_id + n */
+	char *pf;
+	unsigned int first_id;
+};
+
+struct config_num_vfs { /* VIO4WD_NUM_VFS */
+	char *pf;
+	unsigned int count;
+};
+
+struct config_alias { /* VIO4WD_ALIASES */
+	char *name;   /* canonical spelling when it is a PCI address */
+	struct devname device;
+};
+
+struct config {
+	char *file; /* where it was read from */
+
+	struct cpuset cpu_mask; /* shrunk to what the host has when it is the default */
+	bool cpu_mask_is_default;
+	int master_lcore;
+	int log_level;
+	char *ovsdb_sock;
+	char *hugetlbfs_mount;
+	char *socket_owner;
+	char *socket_group;
+	char *socket_dir;
+	char *socket_pattern; /* exactly one %u */
+	struct config_pairing *static_vfs;
+	size_t n_static_vfs;
+	struct config_pin *cpu_pins;
+	size_t n_cpu_pins;
+	bool dynamic_sockets;
+	bool vhost_client;
+	bool jumbo;
+	bool mrgbuf;
+	bool tso;
+	bool zero_copy;
+	char *zmq_port_control_ep; /* NULL when the variable is empty: the endpoint is not opened */
+	char *zmq_stats_ep;
+	char *zmq_core_sched_ep;
+	char *zmq_config_ep;
+	bool ipc_port_control;
+	struct config_bind *bind_vfio_pci;
+	size_t n_bind_vfio_pci;
+	char *vfio_vf_token; /* NULL or a UUID; "0" has become the well-known token */
+	bool cpu_nic_same_numa;
+	char *pid_dir;
+
+	bool core_sched_enable;
+	double core_sched_sensitivity;
+	int core_sched_log_level;
+	unsigned int core_sched_poll_interval; /* seconds */
+	bool core_sched_global_numa_opt;
+
+	enum config_backend backend;
+	struct config_auto_vfs *auto_vfs;
+	size_t n_auto_vfs;
+	struct config_num_vfs *num_vfs;
+	size_t n_num_vfs;
+	char **exclude; /* device names, canonical */
+	size_t n_exclude;
+	struct config_alias *aliases;
+	size_t n_aliases;
+	char *uio_driver;
+	enum config_poll_mode poll_mode;
+	unsigned int max_sleep_us;
+	bool hugepages;
+	char *metrics_listen;
+	char *runtime_dir;
+	char *migration_listen;
+	char *migration_key;
+	char *migration_peers;
+};
+
+/* One line of config_read's report. */
+struct config_issue {
+	bool is_error;	   /* else a warning */
+	unsigned int line; /* 0 when it is about the whole file */
+	char text[480];	   /* "VIRTIOFWD_CPU_MASK: '1,x' ...: found .., allowed .." without file and
+			      line */
+};
+
+struct config_report {
+	struct config_issue *issues;
+	size_t n_issues;
+	size_t n_errors;
+};
+
+/*
+ * Reads file (all of it: every error is reported, not only the first). root is prepended to the
+ * sysfs paths that are looked at ("" for the host itself). *cfg is set when there was no error and
+ * is freed with config_free; report is filled in both cases and freed with config_report_free.
+ * Returns 0, -EINVAL when there was an error, or the negative errno of opening the file (which is
+ * in the report, too).
+ */
+int config_read(const char *file, const char *root, struct config **cfg,
+		struct config_report *report);
+void config_free(struct config *cfg);
+void config_report_free(struct config_report *report);
+
+/* The configuration in force as a JSON object, variable -> value, in the order of the table.
+ * The caller owns the result. */
+struct json_object;
+struct json_object *config_to_json(const struct config *cfg);
+
+/* Resolves an alias (of VIO4WD_ALIASES) or parses the name itself. */
+int config_resolve_device(const struct config *cfg, const char *text, struct devname *dev,
+			  struct err *err);
+
+/* The socket path of a relay id: directory and pattern put together; checked to fit. */
+int config_socket_path(const struct config *cfg, unsigned int id,
+		       char path[CONFIG_SOCKET_PATH_MAX + 1], struct err *err);
+
+const char *config_backend_name(enum config_backend backend); /* "auto", "vdpa", "sw" */
+int config_backend_parse(const char *text, enum config_backend *backend);
+
+#endif

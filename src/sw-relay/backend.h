@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A backend is what stands behind an endpoint: the device side of a pairing. All of them are behind
+ * one table of functions, so endpoints know nothing of devices and backends nothing of sockets.
+ *
+ *   port    any DPDK ethdev (virtual devices, VFs on vfio-pci)         backend_port.c
+ *   packet  a Linux network interface through packet sockets that the
+ *           manager opened (the relay has no right to)                 backend_packet.c
+ *
+ * Control functions run in the control thread, one at a time. rx_burst and tx_burst run in workers:
+ * one worker at a time for a given queue, unless `tx_lockfree`.
+ */
+#ifndef VIO4WD_RELAY_BACKEND_H
+#define VIO4WD_RELAY_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "common/devname.h"
+#include "common/err.h"
+
+struct backend;
+
+/* What the manager asks to be attached. */
+struct backend_request {
+	struct devname device;
+	uint16_t mtu;	     /* 1500, or 9000 with VIRTIOFWD_JUMBO */
+	uint16_t max_queues; /* queue pairs the endpoint offers: more queues are of no use */
+	int *fds;	     /* packet sockets; those that are kept are set to -1 */
+	unsigned int n_fds;
+};
+
+struct backend_ops {
+	const char *name;
+	bool (*claims)(const struct backend_request *req);
+	/*
+	 * Opens the device and finds its limits (all fields below) without starting it. On success
+	 * *backend is owned by the caller and ended by detach.
+	 */
+	int (*attach)(const struct backend_request *req, struct backend **backend, struct err *err);
+	/* No worker uses the backend any more. Frees it, whatever happens. */
+	void (*detach)(struct backend *backend);
+	/*
+	 * Sets up and starts all queues; received packets come from pool. May be called again
+	 * after stop, with another pool.
+	 */
+	int (*start)(struct backend *backend, struct rte_mempool *pool, struct err *err);
+	void (*stop)(struct backend *backend);
+	uint16_t (*rx_burst)(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts,
+			     uint16_t n);
+	/*
+	 * Sends as many of pkts as there is room for, in order, and owns those; returns how many.
+	 * Packets ask for no offload but those of tx_offloads.
+	 */
+	uint16_t (*tx_burst)(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts,
+			     uint16_t n);
+	/* An fd that polls readable when packets arrive on queue after rx_arm(true); -1: cannot
+	 * interrupt, the queue must be polled. The backend keeps it. */
+	int (*rx_fd)(struct backend *backend, uint16_t queue);
+	/* Switches the interrupt of a queue; called by the worker that polls the queue. With on, a
+	 * packet that is already there must make rx_fd readable or be found by the next rx_burst.
+	 */
+	int (*rx_arm)(struct backend *backend, uint16_t queue, bool on);
+	/* Number of queues that received flows are spread over (RSS), at most rx_queues. NULL:
+	 * fixed. */
+	int (*spread)(struct backend *backend, uint16_t queues);
+	/* True while the link is up. Not blocking; called by the control thread. */
+	bool (*link)(struct backend *backend);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	char device[DEVNAME_MAX]; /* canonical */
+	char driver[32];
+	int port;	    /* ethdev port number, or -1 */
+	uint16_t rx_queues; /* R */
+	uint16_t tx_queues; /* T */
+	uint16_t rx_ring;   /* descriptors per queue: how many mbufs the device may hold */
+	uint16_t tx_ring;
+	uint32_t tx_offloads; /* OFFLOAD_* of offload.h: what the device finishes */
+	bool tx_lockfree;     /* any number of workers may send on one queue */
+	bool interrupts;      /* rx_fd gives one for every queue */
+	int numa_node;	      /* -1: none */
+	uint16_t mtu;
+	struct rte_ether_addr mac;
+};
+
+extern const struct backend_ops backend_port_ops;
+extern const struct backend_ops backend_packet_ops;
+
+/* Finds the backend that claims the request and attaches it. */
+int backend_attach(const struct backend_request *req, struct backend **backend, struct err *err);
+
+#endif

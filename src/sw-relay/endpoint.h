@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * An endpoint is one vhost-user socket with its negotiated state and its VM, joined to at most one
+ * backend. The functions here are the control side: they run in the control thread, one at a time,
+ * while the vhost library's event thread reports VMs (endpoint_vhost.c) and workers move packets.
+ */
+#ifndef VIO4WD_RELAY_ENDPOINT_H
+#define VIO4WD_RELAY_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json.h>
+
+#include "common/config.h"
+#include "common/err.h"
+#include "sw-relay/backend.h"
+
+#define ENDPOINT_MAX_QUEUES 32 /* queue pairs */
+
+struct endpoint_options {
+	unsigned int id;
+	char socket[CONFIG_SOCKET_PATH_MAX + 1];
+	bool client;	     /* connect to the VM's server socket, and again when it goes */
+	uint16_t max_queues; /* queue pairs offered */
+	uint16_t mtu;	     /* 0: VIRTIO_NET_F_MTU is not offered */
+	bool mrg_rxbuf;
+	bool tso;
+};
+
+int endpoint_add(const struct endpoint_options *options, struct err *err);
+int endpoint_remove(unsigned int id, struct err *err); /* detaches first */
+int endpoint_attach(unsigned int id, const struct backend_request *req, struct err *err);
+int endpoint_detach(unsigned int id, struct err *err);
+/* CPUs of workers, or -1 to let the relay choose; applies to all lanes of the direction. */
+int endpoint_pin(unsigned int id, int vf_to_vm, int vm_to_vf, struct err *err);
+void endpoint_remove_all(void);
+
+/* Results of docs/protocol.md; owned by the caller. NULL when there is no such endpoint/device. */
+json_object *endpoint_device_json(unsigned int id);
+json_object *relay_snapshot_json(void); /* SNAPSHOT */
+
+/*
+ * Reported to the control thread's loop by whoever finds out; implemented by the service, callable
+ * from any thread, never blocks.
+ */
+void service_vm_changed(unsigned int id, bool connected);
+void service_device_changed(unsigned int id);
+
+#endif

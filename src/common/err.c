@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/text.h"
 
 int err_set(struct err *e, int code, const char *step, const char *fmt, ...)
 {
@@ -17,6 +18,7 @@ int err_set(struct err *e, int code, const char *step, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
+	text_clean(e->text);
 	return code;
 }
 
@@ -33,6 +35,7 @@ int err_prefix(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - n, ": %s", e->text);
+	text_clean(text);
 	memcpy(e->text, text, sizeof(e->text));
 	return e->code;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/text.h"
 
 static const char *log_program = "vio4wd";
 static atomic_int log_max = LOG_INFO;
@@ -48,7 +49,7 @@ void log_write(int level, const char *fmt, ...)
 	static const char *const names[] = { "emergency", "alert",  "critical", "error",
 					     "warning",	  "notice", "info",	"debug" };
 	char line[1024];
-	int n;
+	int n, start;
 	va_list ap;
 
 	if (level > log_level())
@@ -65,9 +66,11 @@ void log_write(int level, const char *fmt, ...)
 			     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, log_program,
 			     names[level]);
 	}
+	start = n;
 	va_start(ap, fmt);
 	n += vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 	va_end(ap);
+	text_clean(line + start);
 	if ((size_t)n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';

@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 # Sourced by the set-up scripts: where things are kept, and how failures are told.
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${VIO4WD_CACHE:-/var/cache/vio4wd}
 
 say() {
@@ -17,7 +16,8 @@ die() {
 }
 
 make_cache() {
-	mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
+	mkdir -p "$cache" 2>/dev/null || true
+	[ -w "$cache" ] ||
 		die "the cache folder $cache cannot be written by $(id -un)" \
 			"run it as root (sudo make setup), or set VIO4WD_CACHE to a folder of yours"
 }

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs all tests, stage by stage, and ends with "N passed, N failed, N skipped".
+
+Every stage runs even when one before it failed. Test cases are counted from the JUnit files that
+meson and pytest write."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Dict, List, Optional
+
+TOP = Path(__file__).resolve().parent.parent
+PYTHON = "/usr/bin/python3"
+FORMATTER = "14"  # the clang-format whose output is the house style; others differ in details
+
+
+@dataclass
+class Result:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: List[str] = field(default_factory=list)
+
+    def add(self, other: "Result") -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
+
+    def line(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def failure(name: str) -> Result:
+    return Result(failed=1, failures=[name])
+
+
+def read_junit(path: Path, stage: str, status: int) -> Result:
+    """Counts test cases; a stage that failed without a failed case counts as one."""
+    result = Result()
+    try:
+        cases = list(ET.parse(path).getroot().iter("testcase"))
+    except (OSError, ET.ParseError) as e:
+        return failure(f"{stage}: no result ({e})")
+    for case in cases:
+        if case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+            result.failures.append(f"{stage}: {case.get('classname', '')} {case.get('name')}")
+        elif case.find("skipped") is not None:
+            result.skipped += 1
+        else:
+            result.passed += 1
+    if status != 0 and result.failed == 0:
+        result.add(failure(f"{stage}: exit status {status}"))
+    if not cases and status == 0:
+        result.add(failure(f"{stage}: no test ran"))
+    return result
+
+
+def run(*cmd: str, env: Optional[Dict[str, str]] = None) -> int:
+    sys.stdout.flush()
+    return subprocess.run(
+        cmd, cwd=TOP, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}
+    ).returncode
+
+
+class Build:
+    """A build folder, set up and compiled before its first use."""
+
+    def __init__(self, folder: str, *options: str) -> None:
+        self.folder = TOP / folder
+        self.options = [*options, "-Dunit_tests=enabled"]
+        if os.environ.get("CI"):
+            self.options.append("-Dwerror=true")
+        self.status: Optional[int] = None
+
+    def ready(self) -> bool:
+        if self.status is None:
+            there = (self.folder / "build.ninja").exists()
+            verb = ["configure"] if there else ["setup"]
+            self.status = run("meson", *verb, str(self.folder), *self.options) or run(
+                "meson", "compile", "-C", str(self.folder)
+            )
+        return self.status == 0
+
+
+def format_stage(args: argparse.Namespace) -> Result:
+    program = shutil.which(f"clang-format-{FORMATTER}")
+    if not program:
+        print(f"skipped: no clang-format-{FORMATTER} in this release of Debian")
+        return Result(skipped=1)
+    files = subprocess.run(
+        ["git", "-c", f"safe.directory={TOP}", "ls-files", "*.c", "*.h"],
+        cwd=TOP, stdout=subprocess.PIPE, text=True
+    ).stdout.split()
+    if not files:
+        return failure("format: git lists no files")
+    status = run(program, "--dry-run", "-Werror", *files)
+    return failure("format: clang-format") if status else Result(passed=1)
+
+
+def meson_stage(build: Build, name: str, setup: Optional[str] = None) -> Result:
+    if not build.ready():
+        return failure(f"{name}: the build in {build.folder} failed")
+    suffix = f"-{setup}" if setup else ""
+    junit = build.folder / "meson-logs" / f"testlog{suffix}.junit.xml"
+    junit.unlink(missing_ok=True)
+    cmd = ["meson", "test", "-C", str(build.folder), "--no-rebuild", "--suite", "unit"]
+    cmd += ["--print-errorlogs"] + (["--setup", setup] if setup else [])
+    return read_junit(junit, name, run(*cmd))
+
+
+def peer_stage(build: Build, name: str, *args: str) -> Result:
+    if not build.ready():
+        return failure(f"{name}: the build in {build.folder} failed")
+    junit = build.folder / "peer.junit.xml"
+    junit.unlink(missing_ok=True)
+    status = run(
+        PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={junit}", *args,
+        "--rootdir", str(TOP / "tests" / "peer"), str(TOP / "tests" / "peer"),
+        env={"VIO4WD_BUILD": str(build.folder), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    return read_junit(junit, name, status)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make check")
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--asan", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("pytest", nargs="*")
+    args = parser.parse_args()
+
+    normal = Build(args.build)
+    sanitized = Build(
+        args.build + "-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+        "-Doptimization=1",
+    )  # fmt: skip
+    stages: Dict[str, Callable[[], Result]] = {
+        "format": lambda: format_stage(args),
+        "unit": lambda: meson_stage(normal, "unit"),
+        "valgrind": lambda: meson_stage(normal, "valgrind", "valgrind"),
+        "peer": lambda: peer_stage(normal, "peer", *args.pytest),
+        "asan-unit": lambda: meson_stage(sanitized, "asan-unit"),
+        "asan-peer": lambda: peer_stage(
+            sanitized, "asan-peer", "-m", "not performance", *args.pytest
+        ),
+    }
+    wanted = args.only.split(",") if args.only else list(stages)
+    unknown = [s for s in wanted if s not in stages]
+    if unknown:
+        print(f"error: no stage {unknown[0]}; there are {', '.join(stages)}", file=sys.stderr)
+        return 2
+    if args.asan:
+        wanted = [s for s in wanted if s.startswith("asan")]
+
+    total = Result()
+    for name in wanted:
+        print(f"== {name}")
+        start = time.monotonic()
+        result = stages[name]()
+        print(f"== {name}: {result.line()} ({time.monotonic() - start:.0f} s)")
+        total.add(result)
+    for text in total.failures:
+        print(f"failed: {text}")
+    print(total.line(), flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

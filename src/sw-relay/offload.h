@@ -5,10 +5,12 @@
  * (rte_ip.h) and segmentation (librte_gso). Packets that need nothing pass untouched; the common
  * case costs one test of ol_flags.
  *
- * mbufs come as rte_vhost's dequeue (RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) or a backend's
- * rx_burst left them: RTE_MBUF_F_TX_* flags with l2_len, l3_len, l4_len and tso_segsz say what is
- * still to be done. All header lengths are checked against the packet before use: they may come
- * from a guest.
+ * RTE_MBUF_F_TX_* flags with l2_len, l3_len, l4_len and tso_segsz say what is still to be done, and
+ * as Linux and virtio have it, the checksum field of TCP and UDP holds the sum of the
+ * pseudo-header. A backend's rx_burst delivers mbufs so. rte_vhost's dequeue does not: registered
+ * with RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS it says the same with RX flags (L4_CKSUM_NONE, LRO)
+ * and without lengths; offload_from_guest() translates. All header lengths are checked against the
+ * packet before use: they may come from a guest.
  */
 #ifndef VIO4WD_RELAY_OFFLOAD_H
 #define VIO4WD_RELAY_OFFLOAD_H
@@ -37,6 +39,17 @@ uint32_t offload_of_guest(uint64_t virtio_features);
 #define OFFLOAD_FLAGS                                                             \
 	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG | \
 	 RTE_MBUF_F_TX_UDP_SEG)
+
+/* See above; once for each packet out of rte_vhost_dequeue_burst. False: the packet asks for what
+ * its headers do not allow (malformed), and is to be dropped by the caller. */
+bool offload_from_guest_slow(struct rte_mbuf *m);
+
+static inline bool offload_from_guest(struct rte_mbuf *m)
+{
+	if (likely(!(m->ol_flags & (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO))))
+		return true;
+	return offload_from_guest_slow(m);
+}
 
 /* The packet asks for something that the receiver cannot do (no drop, only: it needs work). */
 bool offload_unmet_slow(uint32_t offloads, const struct rte_mbuf *m);

@@ -28,6 +28,7 @@ struct backend;
 
 /* What the manager asks to be attached. */
 struct backend_request {
+	unsigned int id; /* of the endpoint; endpoint_attach sets it */
 	struct devname device;
 	uint16_t mtu;	     /* 1500, or 9000 with VIRTIOFWD_JUMBO */
 	uint16_t max_queues; /* queue pairs the endpoint offers: more queues are of no use */
@@ -75,7 +76,10 @@ struct backend_ops {
 
 struct backend {
 	const struct backend_ops *ops;
-	char device[DEVNAME_MAX]; /* canonical */
+	unsigned int id; /* of the endpoint, for service_device_changed(); backend_attach sets it */
+	const char *_Atomic error; /* NULL, or why the device no longer works: static text, set
+				      before service_device_changed() is called */
+	char device[DEVNAME_MAX];  /* canonical */
 	char driver[32];
 	int port;	    /* ethdev port number, or -1 */
 	uint16_t rx_queues; /* R */

@@ -9,6 +9,7 @@
 #define VIO4WD_RELAY_ENDPOINT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <json-c/json.h>
@@ -36,6 +37,21 @@ int endpoint_detach(unsigned int id, struct err *err);
 /* CPUs of workers, or -1 to let the relay choose; applies to all lanes of the direction. */
 int endpoint_pin(unsigned int id, int vf_to_vm, int vm_to_vf, struct err *err);
 void endpoint_remove_all(void);
+
+/*
+ * Work that the vhost library's event thread leaves to the control thread: a VM that uses more or
+ * fewer queues, or memory of another NUMA node, than the device was set up for. The control
+ * thread's loop calls endpoint_work() when endpoint_work_fd() is readable (the fd exists from
+ * endpoints_init() on, and is this module's).
+ */
+int endpoints_init(struct err *err); /* once, after rte_eal_init */
+void endpoints_fini(void);	     /* removes all endpoints, too; before rte_eal_cleanup */
+int endpoint_work_fd(void);
+void endpoint_work(void);
+
+/* The device's link, and why it no longer carries traffic ("" when it does: an error wants a
+ * detach). -ENOENT when there is no such endpoint or it has no device. */
+int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size);
 
 /* Results of docs/protocol.md; owned by the caller. NULL when there is no such endpoint/device. */
 json_object *endpoint_device_json(unsigned int id);

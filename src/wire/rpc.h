@@ -57,7 +57,8 @@ int rpc_listen(const char *path, mode_t mode, struct err *err);
 struct rpc_server;
 int rpc_server_new(struct rpc_server **server, sd_event *event, int listen_fd,
 		   const struct rpc_handlers *handlers, void *userdata);
-void rpc_server_free(struct rpc_server *server); /* closes its connections, too */
+/* Closes its connections, too, without closed(). The socket file is the caller's to remove. */
+void rpc_server_free(struct rpc_server *server);
 /* Sends a notification to every connection of the server. params: ownership passes. */
 void rpc_server_notify(struct rpc_server *server, const char *method, json_object *params);
 
@@ -67,16 +68,21 @@ int rpc_conn_new(struct rpc_conn **conn, sd_event *event, int fd,
 /* Connects to path without waiting (a Unix socket connects at once or fails). */
 int rpc_connect(struct rpc_conn **conn, sd_event *event, const char *path,
 		const struct rpc_handlers *handlers, void *userdata, struct err *err);
-void rpc_conn_close(struct rpc_conn *conn); /* ends it; closed() is not called */
+/* Ends it; closed() is not called. Allowed within any handler and done function; NULL is nothing.
+ */
+void rpc_conn_close(struct rpc_conn *conn);
 /* Credentials of the peer at connect time (SO_PEERCRED). */
 pid_t rpc_conn_peer_pid(const struct rpc_conn *conn);
 uid_t rpc_conn_peer_uid(const struct rpc_conn *conn);
 
 /*
- * Sends a request. done is called exactly once: with result (owned by the caller of done) and
- * err->code 0, or with result NULL and the error: the peer's, -ETIMEDOUT after timeout_ms, or
- * -ECONNRESET. params: ownership passes, may be NULL. fds are duplicated by the kernel and remain
- * the caller's.
+ * Sends a request. done is called exactly once, later and never from within rpc_call: with result
+ * (owned by the caller of done) and err->code 0, or with result NULL and the error: the peer's,
+ * -ETIMEDOUT after timeout_ms (0: no limit), or -ECONNRESET when the connection ends, by
+ * rpc_conn_close too. When rpc_call itself fails (-ENOTCONN, -EMSGSIZE, -ENOMEM, or what
+ * duplicating an fd says) done is not called. params: ownership passes in every case, may be NULL.
+ * fds are duplicated and remain the caller's; the line that carries some is sent by a sendmsg of
+ * its own.
  */
 typedef void (*rpc_done_fn)(json_object *result, const struct err *err, void *userdata);
 int rpc_call(struct rpc_conn *conn, const char *method, json_object *params, const int *fds,
@@ -89,6 +95,7 @@ void rpc_reply_error(struct rpc_request *req, const struct err *err);
 
 /*
  * For programs without a loop (vio4wdctl): connect, call, wait. *result is owned by the caller.
+ * A signal ends the wait with -EINTR; params: ownership passes.
  * rpc_client_call returns 0, or the negative errno that is in err: -ECONNREFUSED or -ENOENT from
  * rpc_client_connect mean that nobody serves the path.
  */

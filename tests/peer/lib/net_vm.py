@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A well-behaved network VM on one queue pair, in Python: frames in and out, and numbered traffic
+that goes round a loop (a device that sends back what it gets) and tells what was lost."""
+
+import select
+import struct
+import threading
+import time
+from typing import Deque, Dict, List, Optional
+from collections import deque
+
+from .vhost_user import (
+    EVENT_IDX,
+    INDIRECT_DESC,
+    NET_MRG_RXBUF,
+    RING_PACKED,
+    VERSION_1,
+    Dropped,
+    FrontEnd,
+    Memory,
+    bits,
+)
+
+FEATURES = bits(VERSION_1, NET_MRG_RXBUF, INDIRECT_DESC)
+BUFFER = 2048
+RX, TX = 0, 1
+
+assert not FEATURES & bits(EVENT_IDX, RING_PACKED)  # this driver kicks after every packet
+
+
+class NetVM(FrontEnd):
+    """connect() or accept() first, then boot()."""
+
+    def boot(self, features: int = FEATURES, size: int = 256) -> "NetVM":
+        self.set_up(features, 1, size, Memory((2 * size + 8) * BUFFER + 64 * size + 8192))
+        self.header_size = 12 if self.features & bits(VERSION_1, NET_MRG_RXBUF) else 10
+        self.spare: Deque[int] = deque(self.memory.alloc(BUFFER) for _ in range(2 * size))
+        self.filled: List[Dict[int, int]] = [{}, {}]  # of each ring: id -> buffer
+        self.parts: List[bytes] = []  # of a received frame in several buffers
+        self.missing = 0
+        self._refill()
+        return self
+
+    def _refill(self) -> None:
+        ring, added = self.rings[RX], 0
+        while ring.free:
+            buffer = self.spare.popleft()
+            self.filled[RX][ring.add([(self.memory.guest + buffer, BUFFER, True)])] = buffer
+            added += 1
+        if added:
+            self.kick(RX)
+
+    def transmit(self, frame: bytes, header: bytes = b"") -> bool:
+        """False when there is no room. header is the virtio-net header, zeros when empty."""
+        ring = self.rings[TX]
+        for ident, _ in ring.reap():
+            self.spare.append(self.filled[TX].pop(ident))
+        if not ring.free or not self.spare:
+            return False
+        data = (header or bytes(self.header_size)) + frame
+        assert len(data) <= BUFFER
+        buffer = self.spare.popleft()
+        self.memory.map[buffer : buffer + len(data)] = data
+        self.filled[TX][ring.add([(self.memory.guest + buffer, len(data), False)])] = buffer
+        self.kick(TX)
+        return True
+
+    def receive(self) -> List[bytes]:
+        """The frames that are there."""
+        frames = []
+        for ident, length in self.rings[RX].reap():
+            buffer = self.filled[RX].pop(ident)
+            data = self.memory.map[buffer : buffer + length]
+            self.spare.append(buffer)
+            if not self.missing:
+                self.missing = 1
+                if self.header_size == 12:
+                    (self.missing,) = struct.unpack_from("<H", data, 10)
+                data = data[self.header_size :]
+            self.parts.append(data)
+            self.missing -= 1
+            if not self.missing:
+                frames.append(b"".join(self.parts))
+                self.parts = []
+        self._refill()
+        return frames
+
+    def stop(self) -> None:
+        """As a driver that is shut down: rings off, one by one, then the connection."""
+        for i in range(len(self.rings)):
+            self.enable(i, False)
+            self.ask(11, struct.pack("<II", i, 0))  # GET_VRING_BASE
+        self.disconnect()
+
+
+class Numbered:
+    """Numbered frames go round through a VM in a thread of their own, a window of them under way
+    at any time. When the connection ends (the relay has died) the VM connects again by itself."""
+
+    HEADER = bytes.fromhex("020000000001 020000000001 88b5")
+
+    def __init__(self, path: str, server: bool = False, window: int = 32):
+        self.path, self.server, self.window = path, server, window
+        self.sent = self.received = self.lost = self.boots = 0
+        self.down_since: Optional[float] = None  # time.monotonic()
+        self.outages: List[float] = []  # seconds from losing the connection to the first frame
+        self.failure: Optional[BaseException] = None
+        self._expected = 0
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"numbered {path}", daemon=True)
+
+    def __enter__(self) -> "Numbered":
+        self._thread.start()
+        self.progress(1)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with NetVM(timeout=30) as vm:
+                    (vm.accept if self.server else vm.connect)(self.path)
+                    vm.boot()
+                    self.boots += 1
+                    self.lost += self.sent - self._expected if self.boots == 1 else 0
+                    self._expected = self.sent  # what was under way went with the old relay
+                    self._exchange(vm)
+            except (Dropped, ConnectionError) as e:
+                with self._changed:
+                    self.down_since = self.down_since or time.monotonic()
+                if self._stop.wait(0.01):
+                    return
+                del e
+            except BaseException as e:  # shown by progress()
+                with self._changed:
+                    self.failure = e
+                    self._changed.notify_all()
+                return
+
+    def _exchange(self, vm: NetVM) -> None:
+        under_way = 0
+        while not self._stop.is_set():
+            while under_way < self.window:
+                body = struct.pack(">Q", self.sent) + bytes(86)
+                if not vm.transmit(self.HEADER + body):
+                    break
+                self.sent += 1
+                under_way += 1
+            select.select([vm.calls[RX], vm.sock], [], [], 0.05)
+            vm.wait_call(0)
+            if vm.is_dropped():
+                raise Dropped(self.path)
+            frames = vm.receive()
+            for frame in frames:
+                if frame[:14] == self.HEADER:
+                    under_way -= self._take(struct.unpack_from(">Q", frame, 14)[0])
+
+    def _take(self, number: int) -> int:
+        """Returns how many frames are no longer under way."""
+        with self._changed:
+            if number < self._expected:
+                return 0  # of the time before a restart
+            gone = number - self._expected
+            self.lost += gone
+            self.received += 1
+            self._expected = number + 1
+            if self.down_since:
+                self.outages.append(time.monotonic() - self.down_since)
+                self.down_since = None
+            self._changed.notify_all()
+            return gone + 1
+
+    def progress(self, frames: int, timeout: float = 30.0) -> None:
+        """Waits until so many more frames have come round."""
+        with self._changed:
+            goal = self.received + frames
+            done = self._changed.wait_for(lambda: self.failure or self.received >= goal, timeout)
+            if self.failure:
+                raise AssertionError(f"VM on {self.path}: {self.failure!r}") from self.failure
+            assert done, (
+                f"VM on {self.path}: {self.received} of {goal} frames came back in {timeout} s, "
+                f"{self.sent} were sent, {self.lost} lost"
+            )

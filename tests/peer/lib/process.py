@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A program that a test starts: its output in a file, its end certain."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Union
+
+from .wait import until
+
+Arg = Union[str, Path, int]
+
+
+class Process:
+    """argv[0] runs with its output in log; stdin is a pipe that stays open."""
+
+    def __init__(
+        self,
+        argv: Sequence[Arg],
+        log: Path,
+        env: Optional[Dict[str, str]] = None,
+        preexec: Optional[object] = None,
+    ) -> None:
+        self.argv = [str(a) for a in argv]
+        self.log = log
+        self.name = Path(self.argv[0]).name
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                preexec_fn=preexec,  # type: ignore[arg-type]
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def lines(self) -> List[str]:
+        return self.text().splitlines()
+
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def check_running(self) -> None:
+        if not self.running():
+            tail = "\n".join(self.lines()[-20:])
+            raise AssertionError(f"{self.name} ended with {self.popen.returncode}:\n{tail}")
+
+    def wait_text(self, text: str, timeout: float = 20, start: int = 0) -> None:
+        until(
+            lambda: text in self.text()[start:],
+            f"{self.name} says {text!r}",
+            timeout,
+            self.check_running,
+        )
+
+    def send(self, line: str) -> None:
+        assert self.popen.stdin
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
+
+    def signal(self, sig: int) -> None:
+        if self.running():
+            self.popen.send_signal(sig)
+
+    def wait(self, timeout: float = 20) -> int:
+        until(lambda: not self.running(), f"{self.name} ends", timeout)
+        if self.popen.stdin:
+            try:
+                self.popen.stdin.close()
+            except BrokenPipeError:
+                pass
+        return self.popen.returncode
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 20) -> int:
+        """Ends it the polite way; a program that does not end is killed, and an error."""
+        self.signal(signal.SIGCONT)
+        self.signal(sig)
+        try:
+            return self.wait(timeout)
+        except AssertionError:
+            self.kill()
+            raise
+
+
+def run(argv: Sequence[Arg], check: bool = True, timeout: float = 60, **kwargs) -> str:
+    """Runs a command to its end and returns what it printed."""
+    done = subprocess.run(
+        [str(a) for a in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+        **kwargs,
+    )
+    text = done.stdout.decode(errors="replace")
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(map(str, argv))}: status {done.returncode}\n{text}")
+    return text

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A real Linux guest under QEMU, whose network is a vhost-user socket."""
+
+import base64
+import json
+import os
+import shlex
+import socket
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from .env import CACHE, NUMBERED, TOP, patience, tool
+from .process import Process
+from .wait import until
+
+QEMU = CACHE / "bin/qemu-system-x86_64"
+GUEST = CACHE / "guest"
+INIT = TOP / "tests/peer/guest/init"
+APPEND = "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check"
+
+
+def _overlay(folder: Path) -> Path:
+    """The guest's file system: the prepared part and, behind it, this tree's /init and programs."""
+    root = folder / "overlay"
+    (root / "bin").mkdir(parents=True)
+    (root / "init").write_bytes(INIT.read_bytes())
+    (root / "init").chmod(0o755)
+    names = ["init"]
+    if NUMBERED.exists():
+        (root / "bin/numbered").write_bytes(NUMBERED.read_bytes())
+        (root / "bin/numbered").chmod(0o755)
+        names.append("bin/numbered")
+    archive = subprocess.run(
+        [tool("cpio"), "-o", "-H", "newc", "--quiet"],
+        cwd=root, input="\n".join(names).encode(), stdout=subprocess.PIPE, check=True
+    ).stdout  # fmt: skip
+    image = folder / "initramfs"
+    image.write_bytes((GUEST / "base.cpio").read_bytes() + archive)
+    return image
+
+
+def _machine(accel: List[str], memory: int, cpus: int) -> List[str]:
+    return [
+        str(QEMU), *accel, "-M", "q35,memory-backend=mem", "-smp", str(cpus), "-m", str(memory),
+        "-object", f"memory-backend-memfd,id=mem,size={memory}M,share=on",
+        "-nodefaults", "-display", "none", "-no-reboot",
+        "-kernel", str(GUEST / "vmlinuz"),
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=None)
+def accelerator() -> Tuple[str, ...]:
+    """KVM when it starts the guest's kernel, which some hosts announce and cannot do; else TCG."""
+    tcg = ("-accel", "tcg,thread=multi", "-cpu", "max")
+    kvm = ("-accel", "kvm", "-cpu", "host")
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return tcg
+    # Without a root file system the kernel panics, and panic=-1 with -no-reboot ends QEMU.
+    cmd = _machine(list(kvm), 128, 1) + ["-serial", "stdio", "-append", APPEND]
+    try:
+        out = subprocess.run(
+            cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=8,
+        ).stdout  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return tcg
+    return kvm if b"Kernel panic" in out else tcg
+
+
+class Guest:
+    """Starts QEMU; `server` is QEMU's role on the vhost-user socket (the relay in client mode)."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vhost: Path,
+        address: str = "10.9.0.2/24",
+        server: bool = False,
+        reconnect_ms: int = 0,
+        queues: int = 1,
+        packed: bool = False,
+        mtu: int = 0,
+        memory: int = 192,
+        cpus: int = 1,
+        mac: str = "52:54:00:09:00:02",
+        device: str = "",
+    ) -> None:
+        self.folder = folder
+        self.serial = folder / "serial.txt"
+        self._qmp: Optional[socket.socket] = None
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (QEMU, GUEST / "vmlinuz"):
+            if not path.exists():
+                raise RuntimeError(f"{path} is missing: run make setup")
+        image = folder / "initramfs"
+        if not image.exists():
+            _overlay(folder)
+        append = f"{APPEND} vio4wd.address={address}" + (f" vio4wd.mtu={mtu}" if mtu else "")
+        chardev = f"socket,id=vhost,path={vhost}"
+        chardev += ",server=on,wait=off" if server else ""
+        chardev += f",reconnect-ms={reconnect_ms}" if reconnect_ms else ""
+        nic = f"virtio-net-pci,netdev=net,mac={mac},romfile="
+        nic += f",mq=on,vectors={2 * queues + 2}" if queues > 1 else ""
+        nic += ",packed=on" if packed else ""
+        nic += f",host_mtu={mtu}" if mtu else ""
+        nic += f",{device}" if device else ""
+        self._command = folder / "command"
+        self._control = folder / "qmp"
+        for path in (self._command, self._control, self.serial):
+            path.unlink(missing_ok=True)
+        self.process = Process(
+            _machine(list(accelerator()), memory, cpus)
+            + [
+                "-initrd", image, "-append", append, "-serial", f"file:{self.serial}",
+                "-chardev", chardev,
+                "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}",
+                "-device", nic,
+                "-device", "virtio-serial-pci",
+                "-chardev", f"socket,id=command,path={self._command},server=on,wait=off",
+                "-device", "virtserialport,chardev=command,name=command",
+                "-chardev", f"socket,id=qmp,path={self._control},server=on,wait=off",
+                "-mon", "chardev=qmp,mode=control",
+            ],
+            folder / "qemu.txt",
+        )  # fmt: skip
+        self._stream: Any = None
+        self._number = 0
+
+    def _connect(self, path: Path) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(patience(90))
+
+        def connected() -> bool:
+            try:
+                sock.connect(str(path))
+            except OSError:
+                return False
+            return True
+
+        until(connected, f"QEMU opens {path}", 60, self.process.check_running)
+        return sock
+
+    def wait_ready(self) -> "Guest":
+        """Waits until /init has brought up the network and takes commands."""
+        self._stream = self._connect(self._command).makefile("rwb")
+        line = self._stream.readline()
+        assert line == b"ready 0 0\n", (line, self.process.text(), self.console())
+        return self
+
+    def console(self) -> str:
+        return self.serial.read_text(errors="replace") if self.serial.exists() else ""
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Runs a shell command in the guest and returns its output."""
+        self._number += 1
+        text = base64.b64encode(command.encode()).decode()
+        self._stream.write(f"{self._number} {text}\n".encode())
+        self._stream.flush()
+        try:
+            answer = self._stream.readline().split()
+            assert len(answer) == 3, f"guest went away: {self.process.text()}{self.console()}"
+            output = self._stream.read(int(answer[2])).decode(errors="replace")
+        except socket.timeout:
+            raise AssertionError(f"guest does not answer: {command}\n{self.console()}") from None
+        if check and answer[1] != b"0":
+            raise AssertionError(f"guest: {command}: status {answer[1].decode()}\n{output}")
+        return output
+
+    def succeeds(self, command: str) -> bool:
+        marker = "v4-ok"
+        return self.run(f"{command} >/dev/null 2>&1 && echo {marker}", check=False) == marker
+
+    def spawn(self, command: str, log: str) -> int:
+        """Starts a program in the guest that goes on running; its output goes to log."""
+        return int(self.run(f"{command} >{shlex.quote(log)} 2>&1 & echo $!"))
+
+    def pings(self, address: str, count: int = 3, size: int = 56) -> bool:
+        return self.succeeds(f"ping -c {count} -W 2 -s {size} {address}")
+
+    def wait_ping(self, address: str, timeout: float = 20) -> None:
+        until(
+            lambda: self.succeeds(f"ping -c 1 -W 1 {address}"),
+            f"guest pings {address}",
+            timeout,
+            self.process.check_running,
+        )
+
+    def qmp(self, command: str, **arguments: object) -> Dict[str, Any]:
+        if self._qmp is None:
+            self._qmp = self._connect(self._control)
+            self._qmp_stream = self._qmp.makefile("rwb")
+            self._qmp_stream.readline()
+            self.qmp("qmp_capabilities")
+        request = {"execute": command, "arguments": arguments}
+        self._qmp_stream.write(json.dumps(request).encode() + b"\n")
+        self._qmp_stream.flush()
+        while True:
+            answer = json.loads(self._qmp_stream.readline())
+            if "return" in answer or "error" in answer:
+                return answer
+
+    def power_off(self) -> None:
+        """The clean way: the guest's driver resets the device before QEMU ends."""
+        self._stream.write(b"0 " + base64.b64encode(b"poweroff -f") + b"\n")
+        self._stream.flush()
+        self.process.wait(60)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def close(self) -> None:
+        if self.process.running():
+            self.process.kill()
+
+    def __enter__(self) -> "Guest":
+        return self.wait_ready()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -2,12 +2,13 @@
 """A well-behaved network VM on one queue pair, in Python: frames in and out, and numbered traffic
 that goes round a loop (a device that sends back what it gets) and tells what was lost."""
 
+import os
 import select
 import struct
 import threading
 import time
-from typing import Deque, Dict, List, Optional
 from collections import deque
+from typing import Deque, Dict, List, Optional
 
 from .vhost_user import (
     EVENT_IDX,
@@ -93,14 +94,14 @@ class NetVM(FrontEnd):
         self.disconnect()
 
 
-class Numbered:
+class NumberedLoop:
     """Numbered frames go round through a VM in a thread of their own, a window of them under way
     at any time. When the connection ends (the relay has died) the VM connects again by itself."""
 
-    HEADER = bytes.fromhex("020000000001 020000000001 88b5")
-
     def __init__(self, path: str, server: bool = False, window: int = 32):
         self.path, self.server, self.window = path, server, window
+        source = b"\x02" + os.urandom(5)  # frames of others, before us, may still be in the loop
+        self.header = bytes.fromhex("020000000001") + source + b"\x88\xb5"
         self.sent = self.received = self.lost = self.boots = 0
         self.down_since: Optional[float] = None  # time.monotonic()
         self.outages: List[float] = []  # seconds from losing the connection to the first frame
@@ -126,15 +127,12 @@ class Numbered:
                     (vm.accept if self.server else vm.connect)(self.path)
                     vm.boot()
                     self.boots += 1
-                    self.lost += self.sent - self._expected if self.boots == 1 else 0
                     self._expected = self.sent  # what was under way went with the old relay
                     self._exchange(vm)
-            except (Dropped, ConnectionError) as e:
+            except (Dropped, ConnectionError):
                 with self._changed:
                     self.down_since = self.down_since or time.monotonic()
-                if self._stop.wait(0.01):
-                    return
-                del e
+                self._stop.wait(0.01)
             except BaseException as e:  # shown by progress()
                 with self._changed:
                     self.failure = e
@@ -145,8 +143,7 @@ class Numbered:
         under_way = 0
         while not self._stop.is_set():
             while under_way < self.window:
-                body = struct.pack(">Q", self.sent) + bytes(86)
-                if not vm.transmit(self.HEADER + body):
+                if not vm.transmit(self.header + struct.pack(">Q", self.sent) + bytes(86)):
                     break
                 self.sent += 1
                 under_way += 1
@@ -154,9 +151,8 @@ class Numbered:
             vm.wait_call(0)
             if vm.is_dropped():
                 raise Dropped(self.path)
-            frames = vm.receive()
-            for frame in frames:
-                if frame[:14] == self.HEADER:
+            for frame in vm.receive():
+                if frame[:14] == self.header:
                     under_way -= self._take(struct.unpack_from(">Q", frame, 14)[0])
 
     def _take(self, number: int) -> int:

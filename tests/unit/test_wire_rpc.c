@@ -323,6 +323,7 @@ TEST_F(rpc, long_lines) {
 }
 
 TEST_F(rpc, fds_go_with_their_line) {
+	static const char with_fds[] = "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"c\"}\n";
 	unsigned int before = open_fds();
 	int fds[2] = { open("/dev/null", O_RDONLY), open("/dev/zero", O_RDONLY) };
 	struct stat st;

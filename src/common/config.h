@@ -64,7 +64,7 @@ struct config {
 	int log_level;
 	char *ovsdb_sock;
 	char *hugetlbfs_mount;
-	char *socket_owner;
+	char *socket_owner; /* a name, a number, or "": the daemon's own */
 	char *socket_group;
 	char *socket_dir;
 	char *socket_pattern; /* exactly one %u */
@@ -149,6 +149,10 @@ struct json_object *config_to_json(const struct config *cfg);
 /* Resolves an alias (of VIO4WD_ALIASES) or parses the name itself. */
 int config_resolve_device(const struct config *cfg, const char *text, struct devname *dev,
 			  struct err *err);
+
+/* The name under which users know a device: its alias, else its canonical spelling. Lives as long
+ * as cfg and dev. */
+const char *config_device_name(const struct config *cfg, const struct devname *dev);
 
 /* The socket path of a relay id: directory and pattern put together; checked to fit. */
 int config_socket_path(const struct config *cfg, unsigned int id,

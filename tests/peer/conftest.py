@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -61,7 +61,7 @@ class Stage:
         self._actors.append(actor)
         return actor
 
-    def daemon(self, start: bool = True, **config: object) -> Daemon:
+    def daemon(self, start: bool = True, **config: Any) -> Daemon:
         daemon = Daemon(**config)
         self.add(daemon)
         return daemon.start() if start else daemon

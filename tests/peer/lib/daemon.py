@@ -118,6 +118,7 @@ class Daemon:
             [MANAGER, "--config", self.config_file, "--relay-program", RELAY],
             self.log,
             self._environment(),
+            signal.SIGTERM,
         )
         return self
 

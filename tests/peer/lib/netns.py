@@ -4,7 +4,7 @@
 import itertools
 import os
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from .env import tool
 from .process import Arg, Process, run
@@ -39,7 +39,7 @@ class Netns:
 
     def _make(self, address: Optional[str], mtu: int, queues: int, finish: bool) -> None:
         ip = tool("ip")
-        q = ["numrxqueues", queues, "numtxqueues", queues] if queues > 1 else []
+        q: List[Arg] = ["numrxqueues", queues, "numtxqueues", queues] if queues > 1 else []
         run([ip, "link", "add", self.host, *q, "type", "veth",
              "peer", "name", self.peer, *q, "netns", self.name])  # fmt: skip
         Path(f"/proc/sys/net/ipv6/conf/{self.host}/disable_ipv6").write_text("1")

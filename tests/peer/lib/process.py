@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A program that a test starts: its output in a file, its end certain."""
 
+import ctypes
 import os
-import signal
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from signal import SIGCONT, SIGKILL, SIGTERM
+from typing import Dict, Iterable, List, Optional, Union
 
 from .wait import until
 
 Arg = Union[str, Path, int]
+PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
+
+# False: what is started from now on outlives this process.
+dies_with_us = True
 
 
 class Process:
@@ -17,10 +23,10 @@ class Process:
 
     def __init__(
         self,
-        argv: Sequence[Arg],
+        argv: Iterable[Arg],
         log: Path,
         env: Optional[Dict[str, str]] = None,
-        preexec: Optional[object] = None,
+        death_signal: int = SIGKILL,
     ) -> None:
         self.argv = [str(a) for a in argv]
         self.log = log
@@ -32,7 +38,11 @@ class Process:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                preexec_fn=preexec,  # type: ignore[arg-type]
+                # A Ctrl-C is for us, who end the others in order.
+                start_new_session=True,
+                preexec_fn=(lambda: _prctl(PR_SET_PDEATHSIG, death_signal))
+                if dies_with_us
+                else None,
             )
 
     @property
@@ -80,12 +90,12 @@ class Process:
         return self.popen.returncode
 
     def kill(self) -> None:
-        self.signal(signal.SIGKILL)
+        self.signal(SIGKILL)
         self.wait()
 
-    def stop(self, sig: int = signal.SIGTERM, timeout: float = 20) -> int:
+    def stop(self, sig: int = SIGTERM, timeout: float = 20) -> int:
         """Ends it the polite way; a program that does not end is killed, and an error."""
-        self.signal(signal.SIGCONT)
+        self.signal(SIGCONT)
         self.signal(sig)
         try:
             return self.wait(timeout)
@@ -94,7 +104,7 @@ class Process:
             raise
 
 
-def run(argv: Sequence[Arg], check: bool = True, timeout: float = 60, **kwargs) -> str:
+def run(argv: Iterable[Arg], check: bool = True, timeout: float = 60, **kwargs) -> str:
     """Runs a command to its end and returns what it printed."""
     done = subprocess.run(
         [str(a) for a in argv],

@@ -69,6 +69,56 @@ def accelerator() -> Tuple[str, ...]:
     return kvm if b"Kernel panic" in out else tcg
 
 
+class Shell:
+    """Runs commands in a guest, through the virtio-serial port that guest/init listens on."""
+
+    def __init__(self, path: Path, process: Optional[Process] = None) -> None:
+        self.stream = _connect(path, process).makefile("rwb")
+        self.number = 0
+
+    def _send(self, number: int, command: str) -> None:
+        text = base64.b64encode(command.encode()).decode()
+        self.stream.write(f"{number} {text}\n".encode())
+        self.stream.flush()
+
+    def wait_ready(self) -> bool:
+        return self.stream.readline() == b"ready 0 0\n"
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Returns what the command printed."""
+        self.number += 1
+        self._send(self.number, command)
+        try:
+            answer = self.stream.readline().split()
+            assert len(answer) == 3, f"the guest went away during {command!r}"
+            output = self.stream.read(int(answer[2])).decode(errors="replace")
+        except socket.timeout:
+            raise AssertionError(f"the guest does not answer: {command}") from None
+        if check and answer[1] != b"0":
+            raise AssertionError(f"guest: {command}: status {answer[1].decode()}\n{output}")
+        return output
+
+    def post(self, command: str) -> None:
+        """Runs a command that cannot be answered, such as poweroff."""
+        self._send(0, command)
+
+
+def _connect(path: Path, process: Optional[Process] = None) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(patience(90))
+
+    def connected() -> bool:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+    alive = process.check_running if process else None
+    until(connected, f"QEMU opens {path}", 60, alive)
+    return sock
+
+
 class Guest:
     """Starts QEMU; `server` is QEMU's role on the vhost-user socket (the relay in client mode)."""
 
@@ -125,28 +175,12 @@ class Guest:
             ],
             folder / "qemu.txt",
         )  # fmt: skip
-        self._stream: Any = None
-        self._number = 0
-
-    def _connect(self, path: Path) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(patience(90))
-
-        def connected() -> bool:
-            try:
-                sock.connect(str(path))
-            except OSError:
-                return False
-            return True
-
-        until(connected, f"QEMU opens {path}", 60, self.process.check_running)
-        return sock
+        self.shell: Optional[Shell] = None
 
     def wait_ready(self) -> "Guest":
         """Waits until /init has brought up the network and takes commands."""
-        self._stream = self._connect(self._command).makefile("rwb")
-        line = self._stream.readline()
-        assert line == b"ready 0 0\n", (line, self.process.text(), self.console())
+        self.shell = Shell(self._command, self.process)
+        assert self.shell.wait_ready(), self.process.text() + self.console()
         return self
 
     def console(self) -> str:
@@ -154,19 +188,8 @@ class Guest:
 
     def run(self, command: str, check: bool = True) -> str:
         """Runs a shell command in the guest and returns its output."""
-        self._number += 1
-        text = base64.b64encode(command.encode()).decode()
-        self._stream.write(f"{self._number} {text}\n".encode())
-        self._stream.flush()
-        try:
-            answer = self._stream.readline().split()
-            assert len(answer) == 3, f"guest went away: {self.process.text()}{self.console()}"
-            output = self._stream.read(int(answer[2])).decode(errors="replace")
-        except socket.timeout:
-            raise AssertionError(f"guest does not answer: {command}\n{self.console()}") from None
-        if check and answer[1] != b"0":
-            raise AssertionError(f"guest: {command}: status {answer[1].decode()}\n{output}")
-        return output
+        assert self.shell, "wait_ready() comes first"
+        return self.shell.run(command, check)
 
     def succeeds(self, command: str) -> bool:
         marker = "v4-ok"
@@ -189,7 +212,7 @@ class Guest:
 
     def qmp(self, command: str, **arguments: object) -> Dict[str, Any]:
         if self._qmp is None:
-            self._qmp = self._connect(self._control)
+            self._qmp = _connect(self._control, self.process)
             self._qmp_stream = self._qmp.makefile("rwb")
             self._qmp_stream.readline()
             self.qmp("qmp_capabilities")
@@ -203,8 +226,8 @@ class Guest:
 
     def power_off(self) -> None:
         """The clean way: the guest's driver resets the device before QEMU ends."""
-        self._stream.write(b"0 " + base64.b64encode(b"poweroff -f") + b"\n")
-        self._stream.flush()
+        assert self.shell
+        self.shell.post("poweroff -f")
         self.process.wait(60)
 
     def kill(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Sequence, Union
 
 from .env import cpus, tool
-from .process import Process
+from .process import Arg, Process
 from .wait import until
 
 _count = itertools.count()
@@ -43,7 +43,7 @@ class Testpmd:
         self.ports = len(paths) + len(ports)
         self.prefix = f"v4t{os.getpid()}-{next(_count)}"
         extra = ("," + options if options else "") + (",server=1" if server else "")
-        vdevs: List[object] = []
+        vdevs: List[Arg] = []
         for i, path in enumerate(paths):
             vdevs += [
                 "--vdev",
@@ -51,7 +51,7 @@ class Testpmd:
             ]
         for port in ports:
             vdevs += ["--vdev", port]
-        args: List[object] = [
+        args: List[Arg] = [
             "stdbuf", "-oL", tool("dpdk-testpmd"), "--lcores", f"0@{cpu},1@{cpu}",
             "--no-pci", "--no-huge", "-m", memory, "--no-shconf", "--no-telemetry",
             f"--file-prefix={self.prefix}", *vdevs, "--", "-i", "--nb-cores=1",

@@ -13,7 +13,7 @@ static const char *const poll_modes[] = { "adaptive", "busy", NULL };
 static const char *const uio_drivers[] = { "vfio-pci", "igb_uio", "uio_pci_generic", NULL };
 
 const struct config_var config_vars[] = {
-	{ .group = "WORKERS AND MEMORY",
+	{ .group = "Workers and memory",
 	  .name = "VIRTIOFWD_CPU_MASK",
 	  .type = &config_type_cpus,
 	  FIELD(cpu_mask),
@@ -69,7 +69,7 @@ const struct config_var config_vars[] = {
 		  "Take hugepages only on the NUMA nodes in use. To be switched on when all VFs are "
 		  "on the nodes of the worker CPUs." },
 
-	{ .group = "SOCKETS OF VMS",
+	{ .group = "Sockets of VMs",
 	  .name = "VIRTIOFWD_SOCKET_DIR",
 	  .type = &config_type_path,
 	  FIELD(socket_dir),
@@ -107,7 +107,7 @@ const struct config_var config_vars[] = {
 	  .about = "True: there are no sockets but those that add_sock of the port control makes "
 		   "and remove_sock removes, as OpenStack wants it." },
 
-	{ .group = "FEATURES OF VMS",
+	{ .group = "Features of VMs",
 	  .name = "VIRTIOFWD_JUMBO",
 	  .type = &config_type_bool,
 	  FIELD(jumbo),
@@ -129,7 +129,7 @@ const struct config_var config_vars[] = {
 	  .fallback = "false",
 	  .about = "From VM to VF without a copy, where the device allows it." },
 
-	{ .group = "DEVICES",
+	{ .group = "Devices",
 	  .name = "VIRTIOFWD_STATIC_VFS",
 	  .type = &config_type_static_vfs,
 	  .fallback = "",
@@ -188,7 +188,7 @@ const struct config_var config_vars[] = {
 	  .about = "The token that PF and VFs share when a program like Open vSwitch drives the PF "
 		   "through vfio-pci. 0 stands for 14d63f20-8445-11ea-8900-1f9ce7d5650d." },
 
-	{ .group = "CONTROL AND MONITORING",
+	{ .group = "Control and monitoring",
 	  .name = "VIRTIOFWD_LOG_LEVEL",
 	  .type = &config_type_int,
 	  FIELD(log_level),
@@ -256,7 +256,7 @@ const struct config_var config_vars[] = {
 	  .fallback = "/var/run",
 	  .about = "The directory of the PID file." },
 
-	{ .group = "CORE SCHEDULER",
+	{ .group = "Core scheduler",
 	  .name = "VIO4WD_CORE_SCHED_ENABLE",
 	  .type = &config_type_bool,
 	  FIELD(core_sched_enable),
@@ -290,7 +290,7 @@ const struct config_var config_vars[] = {
 	  .fallback = "false",
 	  .about = "Balance over all NUMA nodes and not within each." },
 
-	{ .group = "MIGRATION",
+	{ .group = "Migration",
 	  .name = "VIO4WD_MIGRATION_LISTEN",
 	  .type = &config_type_listen,
 	  FIELD(migration_listen),
@@ -310,7 +310,7 @@ const struct config_var config_vars[] = {
 	  .allowed = "the absolute path of a file, or empty: none",
 	  .about = "The file with the public keys of the hosts that may hand packets over." },
 
-	{ .group = "WITHOUT EFFECT",
+	{ .group = "Without effect",
 	  .name = "VIRTIOFWD_BINARY",
 	  .type = &config_type_unused,
 	  .fallback = "",

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the peer tests: real programs, everything of its own, nothing left behind."""
 
+import json
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
@@ -17,9 +18,10 @@ from lib.daemon import Daemon  # noqa: E402
 from lib.env import CTL, MANAGER, NUMBERED, RELAY  # noqa: E402
 from lib.hugepages import Hugepages  # noqa: E402
 from lib.netns import Netns  # noqa: E402
-from lib.numbered import Receiver, Sender  # noqa: E402
+from lib.numbered import NOTHING, Receiver, Sender  # noqa: E402
 from lib.qemu import Guest  # noqa: E402
 from lib.testpmd import Testpmd  # noqa: E402
+from lib.wait import until  # noqa: E402
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -92,6 +94,39 @@ class Stage:
         receiver = Receiver(iface, self._name("receiver.txt"), prefix)
         self.add(receiver)
         return receiver
+
+    def until_received(self, receiver: Receiver, stream: int, count: int) -> None:
+        """Waits until all numbers of a stream have come, each once and in order."""
+        last = {}
+
+        def complete() -> bool:
+            last.update(receiver.stream(stream))
+            return last["received"] >= count
+
+        until(complete, f"{count} packets of stream {stream}: {last}", 20, interval=0.2)
+        self._flawless(last, count)
+
+    def until_received_in(
+        self, guest: Guest, pid: int, log: str, stream: int, count: int
+    ) -> None:
+        """The same for a receiver in the guest with this pid and log."""
+        last = {}
+
+        def complete() -> bool:
+            guest.run(f"kill -USR1 {pid}; sleep 0.2")
+            reports = [x for x in guest.run(f"cat {log}").splitlines() if x.startswith("{")]
+            if reports:
+                last.update(json.loads(reports[-1])["streams"].get(str(stream), NOTHING))
+            return last.get("received", 0) >= count
+
+        until(complete, f"{count} packets of stream {stream} in the guest: {last}", 20)
+        guest.run(f"kill {pid}")
+        self._flawless(last, count)
+
+    @staticmethod
+    def _flawless(seen: Dict[str, Any], count: int) -> None:
+        flaws = {k: seen[k] for k in ("missing", "duplicate", "late", "damaged") if seen[k]}
+        assert not flaws and seen["received"] == count, seen
 
     def close(self, failed: bool) -> None:
         errors = []

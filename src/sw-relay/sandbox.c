@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * DPDK and the workers start as root, so threads exist when privileges are dropped. glibc changes
+ * the ids of all threads, and with them the kernel clears each one's capabilities. What is per
+ * thread and can be given up early (bounding set, no new privileges) is given up before there are
+ * threads; the filter of system calls is put on all of them at once.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "sw-relay/sandbox.h"
+
+#define MAX_FILES 65536 /* 32 relays of 32 queue pairs have 4096 eventfds alone */
+
+/* As far as this process may; what is missing shows later, so only say it. */
+static void raise_limit(int resource, const char *name, rlim_t wanted)
+{
+	struct rlimit limit = { wanted, wanted };
+
+	if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) < 0)
+		return;
+	if (wanted == RLIM_INFINITY || limit.rlim_max < wanted)
+		log_notice("the limit %s stays at %lu (raising it needs CAP_SYS_RESOURCE)", name,
+			   (unsigned long)limit.rlim_max);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(resource, &limit);
+}
+
+static int set_capabilities(bool keep_permitted)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (keep_permitted) {
+		if (syscall(SYS_capget, &header, data) < 0)
+			return -errno;
+		data[0].inheritable = 0;
+		data[1].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int sandbox_prepare(struct err *err)
+{
+	bool root = geteuid() == 0;
+	int r;
+
+	raise_limit(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", RLIM_INFINITY);
+	raise_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", MAX_FILES);
+	/* EINVAL ends the list of the kernel's capabilities. */
+	for (int cap = 0; root && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+			return err_set(err, -errno, "capabilities",
+				       "cannot clear the bounding set: %m");
+	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return err_set(err, -errno, "capabilities", "cannot clear the ambient set: %m");
+	r = set_capabilities(root);
+	if (r < 0)
+		return err_set(err, r, "capabilities", "cannot clear capabilities: %s",
+			       strerror(-r));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(err, -errno, "capabilities",
+			       "cannot give up gaining privileges: %m");
+	return 0;
+}
+
+static int change_ids(const struct relay_options *o, struct err *err)
+{
+	uid_t uid, euid, suid;
+	int r;
+
+	if (setgroups(o->n_groups, o->groups) < 0)
+		return err_set(err, -errno, "groups", "cannot set the supplementary groups: %m");
+	if (setresgid(o->gid, o->gid, o->gid) < 0)
+		return err_set(err, -errno, "group", "cannot become group %u: %m", o->gid);
+	if (setresuid(o->uid, o->uid, o->uid) < 0)
+		return err_set(err, -errno, "user", "cannot become user %u: %m", o->uid);
+	if (getresuid(&uid, &euid, &suid) < 0 || uid != o->uid || euid != o->uid || suid != o->uid)
+		return err_set(err, -EPERM, "user", "user %u was not taken on", o->uid);
+	r = set_capabilities(false);
+	if (r < 0)
+		return err_set(err, r, "capabilities", "cannot clear capabilities: %s",
+			       strerror(-r));
+	return 0;
+}
+
+/* A core of the relay has guests' memory in it. */
+static void forbid_dumps(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int sandbox_enter(const struct relay_options *o, struct err *err)
+{
+	int r;
+
+	if (geteuid() != 0) {
+		log_notice("not started as root: stays user %u, group %u", geteuid(), getegid());
+	} else {
+		r = change_ids(o, err);
+		if (r < 0)
+			return r;
+	}
+	if (o->log_level < LOG_DEBUG)
+		forbid_dumps();
+	else
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return sandbox_filter_syscalls(err);
+}

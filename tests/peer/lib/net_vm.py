@@ -32,8 +32,10 @@ assert not FEATURES & bits(EVENT_IDX, RING_PACKED)  # this driver kicks after ev
 class NetVM(FrontEnd):
     """connect() or accept() first, then boot()."""
 
-    def boot(self, features: int = FEATURES, size: int = 256) -> "NetVM":
-        self.set_up(features, 1, size, Memory((2 * size + 8) * BUFFER + 64 * size + 8192))
+    def boot(self, features: int = FEATURES, size: int = 256, receiving: bool = True) -> "NetVM":
+        """Without receiving, no buffers are put into the RX ring."""
+        self.receiving = receiving
+        self.set_up(features, 1, size, Memory((2 * size + 64) * BUFFER + 64 * size + 8192))
         self.header_size = 12 if self.features & bits(VERSION_1, NET_MRG_RXBUF) else 10
         self.spare: Deque[int] = deque(self.memory.alloc(BUFFER) for _ in range(2 * size))
         self.filled: List[Dict[int, int]] = [{}, {}]  # of each ring: id -> buffer
@@ -43,6 +45,8 @@ class NetVM(FrontEnd):
         return self
 
     def _refill(self) -> None:
+        if not self.receiving:
+            return
         ring, added = self.rings[RX], 0
         while ring.free:
             buffer = self.spare.popleft()
@@ -111,7 +115,7 @@ class NumberedLoop:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"numbered {path}", daemon=True)
 
-    def __enter__(self) -> "Numbered":
+    def __enter__(self) -> "NumberedLoop":
         self._thread.start()
         self.progress(1)
         return self

@@ -153,7 +153,7 @@ class FrontEnd:
             try:
                 sock.connect(path)
                 break
-            except (FileNotFoundError, ConnectionRefusedError):
+            except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):  # backlog full
                 sock.close()
                 if time.monotonic() > end:
                     raise
@@ -260,8 +260,10 @@ class FrontEnd:
         self.send(request, struct.pack("<II", index, value))
 
     def sync(self) -> None:
-        """Returns when the back end has handled everything before."""
-        self.ask(Request.GET_FEATURES)
+        """Returns when the back end has handled everything before; its other answers are lost."""
+        self.send(Request.GET_FEATURES)
+        while self.reply()[0] != Request.GET_FEATURES:
+            pass
 
     # What a driver does, step by step
 

@@ -59,9 +59,17 @@ class Stage:
         self._count += 1
         return self.dir / f"{self._count}-{text}"
 
-    def add(self, actor: object) -> object:
+    def add(self, actor: Any) -> Any:
         self._actors.append(actor)
         return actor
+
+    def writable_dir(self) -> Path:
+        """A folder that a relay, which has no rights, may write to."""
+        self.dir.chmod(0o755)
+        folder = self._name("open")
+        folder.mkdir()
+        folder.chmod(0o1777)
+        return folder
 
     def daemon(self, start: bool = True, **config: Any) -> Daemon:
         daemon = Daemon(**config)

@@ -55,8 +55,13 @@ class Daemon:
         self.log = self.dir / "log.txt"
         self.runtime = self.dir / "run"
         self.sockets = self.dir / "sock"
-        for path in (self.runtime, self.sockets):
+        self.reports = self.dir / "reports"
+        # Relays run as a user without rights: to it the socket folder is like /tmp.
+        self.dir.chmod(0o755)
+        self.runtime.mkdir(exist_ok=True)
+        for path in (self.sockets, self.reports):
             path.mkdir(exist_ok=True)
+            path.chmod(0o1777)
         self.config_file = self.dir / "config"
         self.config: Dict[str, Value] = {
             "VIO4WD_RUNTIME_DIR": self.runtime,
@@ -98,7 +103,7 @@ class Daemon:
     # Life
 
     def _environment(self) -> Dict[str, str]:
-        reports = f"log_path={self.dir}/sanitizer"
+        reports = f"log_path={self.reports}/report"
         return {
             "NOTIFY_SOCKET": str(self.dir / "notify"),
             "VIO4WD_TEST": str(self.dir),
@@ -182,7 +187,7 @@ class Daemon:
         raise AssertionError(f"vio4wd: {why}\n{text}")
 
     def sanitizer_reports(self) -> str:
-        return "\n".join(p.read_text(errors="replace") for p in self.dir.glob("sanitizer*"))
+        return "\n".join(p.read_text(errors="replace") for p in self.reports.iterdir())
 
     def __enter__(self) -> "Daemon":
         return self.start()

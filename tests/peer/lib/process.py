@@ -93,6 +93,10 @@ class Process:
         self.signal(SIGKILL)
         self.wait()
 
+    def close(self) -> None:
+        if self.running():
+            self.kill()
+
     def stop(self, sig: int = SIGTERM, timeout: float = 20) -> int:
         """Ends it the polite way; a program that does not end is killed, and an error."""
         self.signal(SIGCONT)

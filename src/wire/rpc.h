@@ -12,6 +12,7 @@
 #ifndef VIO4WD_RPC_H
 #define VIO4WD_RPC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -103,6 +104,9 @@ struct rpc_client;
 int rpc_client_connect(struct rpc_client **client, const char *path, struct err *err);
 int rpc_client_call(struct rpc_client *client, const char *method, json_object *params,
 		    unsigned int timeout_ms, json_object **result, struct err *err);
+/* After a failed call: true when the connection or the answer was lost (the client is then of no
+ * more use), false when the peer refused. */
+bool rpc_client_lost(const struct rpc_client *client);
 void rpc_client_free(struct rpc_client *client);
 
 #endif

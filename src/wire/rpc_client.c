@@ -17,8 +17,11 @@
 #define CONNECT_TIMEOUT_MS 2000
 #define READ_CHUNK 65536
 
+enum client_state { CLIENT_READY, CLIENT_LOST };
+
 struct rpc_client {
 	int fd;
+	enum client_state state;
 	int64_t last_call;
 	char *in;
 	size_t in_size, in_used;
@@ -173,11 +176,13 @@ static int read_answer(struct rpc_client *client, int64_t deadline, json_object 
 		if (ret < 0)
 			return ret;
 		if (msg.kind == RPC_MSG_ERROR && (msg.call == client->last_call || msg.call < 0)) {
+			client->state = CLIENT_READY;
 			*err = msg.error;
 			rpc_msg_clear(&msg);
 			return err->code;
 		}
 		if (msg.kind == RPC_MSG_RESULT && msg.call == client->last_call) {
+			client->state = CLIENT_READY;
 			*result = json_object_get(msg.result);
 			rpc_msg_clear(&msg);
 			return 0;
@@ -200,6 +205,7 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_object *
 		json_object_put(msg);
 		return err_set(err, -ENOMEM, "call", "out of memory");
 	}
+	client->state = CLIENT_LOST; /* until there is an answer */
 	ret = send_line(client, rpc_msg_text(msg, &size), size, deadline, err);
 	if (ret == 0)
 		ret = send_line(client, "\n", 1, deadline, err);
@@ -208,4 +214,9 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_object *
 	if (ret < 0 && ret != -ECONNRESET)
 		return ret;
 	return read_answer(client, deadline, result, err);
+}
+
+bool rpc_client_lost(const struct rpc_client *client)
+{
+	return client->state == CLIENT_LOST;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "wire/rpc_msg.h"
 
 static int bad(struct err *err, const char *why)
@@ -194,37 +195,15 @@ json_object *rpc_msg_result(json_object *id, json_object *result)
 	return msg;
 }
 
-/* Length of the UTF-8 sequence that text begins with; 0 when it is none. */
-static size_t utf8_length(const unsigned char *text)
-{
-	size_t n = text[0] < 0x80   ? 1
-		   : text[0] < 0xc2 ? 0
-		   : text[0] < 0xe0 ? 2
-		   : text[0] < 0xf0 ? 3
-		   : text[0] < 0xf5 ? 4
-				    : 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
 /* Error texts quote what they were given (file names, a cut sequence at their end), and a line that
  * is not UTF-8 would end the connection. */
 static json_object *new_text(const char *text)
 {
 	char clean[sizeof(((struct err *)NULL)->text)];
-	size_t n, len = 0;
 
-	for (; *text && len < sizeof(clean) - 4; text += n) {
-		n = utf8_length((const unsigned char *)text);
-		memcpy(clean + len, n ? text : "?", n ? n : 1);
-		n = n ? n : 1;
-		len += n;
-	}
-	return json_object_new_string_len(clean, (int)len);
+	snprintf(clean, sizeof(clean), "%s", text);
+	text_clean(clean);
+	return json_object_new_string(clean);
 }
 
 json_object *rpc_msg_error(json_object *id, const struct err *err)

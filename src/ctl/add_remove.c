@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/config.h"
+#include "common/devname.h"
+#include "ctl/ctl.h"
+#include "ctl/output.h"
+
+enum { ID_GIVEN = 1 << 0, DEVICE_GIVEN = 1 << 1 };
+
+struct pairing_args {
+	unsigned int given; /* ID_GIVEN | DEVICE_GIVEN */
+	unsigned int id;
+	const char *device;
+	const char *backend;
+	bool conditional;
+};
+
+static bool parse(struct ctl *ctl, int argc, char **argv, struct pairing_args *args, int *status)
+{
+	enum config_backend backend;
+	int c;
+
+	while ((c = ctl_getopt(ctl, argc, argv, status)) != -1) {
+		switch (c) {
+		case 'i':
+			if (!ctl_number(ctl, "--id", optarg, UINT_MAX, &args->id))
+				goto usage;
+			args->given |= ID_GIVEN;
+			break;
+		case 'd':
+			args->device = optarg;
+			args->given |= DEVICE_GIVEN;
+			break;
+		case 'b':
+			if (config_backend_parse(optarg, &backend) < 0) {
+				ctl_usage(ctl, "--backend is '%s'; it must be auto, sw or vdpa",
+					  optarg);
+				goto usage;
+			}
+			args->backend = optarg;
+			break;
+		case 'c':
+			args->conditional = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+usage:
+	*status = CTL_USAGE;
+	return false;
+}
+
+static json_object *make_params(const struct pairing_args *args)
+{
+	json_object *params = ctl_id_params(args->id);
+
+	if (args->device)
+		json_object_object_add(params, "device", json_object_new_string(args->device));
+	if (args->backend)
+		json_object_object_add(params, "backend", json_object_new_string(args->backend));
+	if (args->conditional)
+		json_object_object_add(params, "conditional", json_object_new_boolean(1));
+	return params;
+}
+
+static int run_add(struct ctl *ctl, int argc, char **argv)
+{
+	struct pairing_args args = { 0 };
+	json_object *result;
+	int status = CTL_OK;
+
+	if (!parse(ctl, argc, argv, &args, &status) ||
+	    !ctl_operands(ctl, argc, argv, 0, 0, &status))
+		return status;
+	if (args.given != (ID_GIVEN | DEVICE_GIVEN))
+		return ctl_usage(ctl, "%s is missing", args.given & ID_GIVEN ? "--device" : "--id");
+	status = ctl_call(ctl, "add", make_params(&args), &result);
+	if (status != CTL_OK)
+		return status;
+	if (ctl->json)
+		output_json(result);
+	else
+		printf("relay %u: %s, %s, socket %s (%s mode)\n", args.id,
+		       json_text(result, "device"), json_text(result, "state"),
+		       json_text(result, "socket"), json_text(result, "mode"));
+	json_object_put(result);
+	return CTL_OK;
+}
+
+static int run_remove(struct ctl *ctl, int argc, char **argv)
+{
+	struct pairing_args args = { 0 };
+	json_object *result;
+	int status = CTL_OK;
+
+	if (!parse(ctl, argc, argv, &args, &status) ||
+	    !ctl_operands(ctl, argc, argv, 0, 1, &status))
+		return status;
+	if ((optind < argc) == !!(args.given & ID_GIVEN))
+		return ctl_usage(ctl, "name the relay once: remove ID, or remove --id ID");
+	if (optind < argc && !ctl_number(ctl, "ID", argv[optind], UINT_MAX, &args.id))
+		return CTL_USAGE;
+	status = ctl_call(ctl, "remove", make_params(&args), &result);
+	if (status != CTL_OK)
+		return status;
+	if (ctl->json)
+		output_json(result);
+	json_object_put(result);
+	return CTL_OK;
+}
+
+static const struct option add_options[] = {
+	{ "id", required_argument, NULL, 'i' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "backend", required_argument, NULL, 'b' },
+	{ "conditional", no_argument, NULL, 'c' },
+	{ 0 },
+};
+
+static const struct option remove_options[] = {
+	{ "id", required_argument, NULL, 'i' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "conditional", no_argument, NULL, 'c' },
+	{ 0 },
+};
+
+const struct ctl_command ctl_add = {
+	.name = "add",
+	.usage = "--id N --device D [--backend B]",
+	.summary = "pair a relay with a device",
+	.help = "Attaches a device to a relay; the relay's socket then has that device behind it. The\n"
+		"pairing lasts until it is removed or vio4wd is stopped; VIRTIOFWD_STATIC_VFS in the\n"
+		"configuration is for those that shall always be there.\n\n"
+		"Options:\n"
+		"  --id N             the relay\n"
+		"  --device D         0000:05:08.1 (a PCI function), ens3.vf2 (VF 2 of a PF),\n"
+		"                     netdev:NAME (a Linux network interface), vdev:ARGS (a DPDK\n"
+		"                     virtual device, as in vdev:net_null0,copy=1), or an alias of\n"
+		"                     the configuration\n"
+		"  --backend B        auto (hardware vDPA where the device has it, else software), sw,\n"
+		"                     or vdpa (hardware or an error); default: the configuration's\n"
+		"  --conditional      no error when this pairing is there already\n\n",
+	.options = add_options,
+	.run = run_add,
+};
+
+const struct ctl_command ctl_remove = {
+	.name = "remove",
+	.usage = "ID [--device D]",
+	.summary = "take the device away from a relay",
+	.help = "Detaches the device of a relay. The socket stays, and so does the connection of its\n"
+		"VM.\n\n"
+		"Options:\n"
+		"  --id N             the relay, in place of ID\n"
+		"  --device D         refuse when another device than this one is attached\n"
+		"  --conditional      no error when none is attached\n\n",
+	.options = remove_options,
+	.run = run_remove,
+};

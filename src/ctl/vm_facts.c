@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/output.h"
+#include "ctl/vm_facts.h"
+
+#define MAX_QUEUES 32
+
+static bool parse_mac(struct ctl *ctl, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < 17 && text[i]; i++) {
+		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
+			break;
+	}
+	if (i != 17 || text[17]) {
+		ctl_usage(ctl, "--mac is '%s'; an address looks like 52:54:00:12:34:56", text);
+		return false;
+	}
+	if (strchr("13579bdfBDF", text[1])) {
+		ctl_usage(ctl, "--mac is '%s', which is a group address", text);
+		return false;
+	}
+	return true;
+}
+
+static bool parse_memory(struct ctl *ctl, const char *text, unsigned long *mib)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+	bool gib = *end == 'G' || *end == 'g';
+
+	if (!isdigit((unsigned char)*text) || n == 0 || n > 1ul << 24 ||
+	    (!gib && *end != 'M' && *end != 'm') || end[1]) {
+		ctl_usage(ctl, "--memory is '%s'; a size looks like 4G or 512M", text);
+		return false;
+	}
+	*mib = gib ? n * 1024 : n;
+	return true;
+}
+
+static bool parse_version(struct ctl *ctl, const char *text, unsigned int *version)
+{
+	unsigned int major, minor = 0;
+	int len = 0;
+
+	if (sscanf(text, "%3u%n.%2u%n", &major, &len, &minor, &len) < 1 ||
+	    (text[len] && text[len] != '.')) {
+		ctl_usage(ctl, "--qemu is '%s'; a version looks like 9.2", text);
+		return false;
+	}
+	*version = major * 100 + minor;
+	return true;
+}
+
+static bool parse_option(struct ctl *ctl, struct vm_facts *facts, int c)
+{
+	switch (c) {
+	case 'q':
+		if (!ctl_number(ctl, "--queues", optarg, MAX_QUEUES, &facts->queues))
+			return false;
+		if (facts->queues == 0)
+			ctl_usage(ctl, "--queues must be 1 to %d", MAX_QUEUES);
+		return facts->queues > 0;
+	case 'm':
+		facts->mac = optarg;
+		return parse_mac(ctl, optarg);
+	case 's':
+		return parse_memory(ctl, optarg, &facts->memory_mib);
+	case 'v':
+		if (!ctl_number(ctl, "--vcpus", optarg, 4096, &facts->vcpus))
+			return false;
+		if (facts->vcpus == 0)
+			ctl_usage(ctl, "--vcpus must be 1 or more");
+		return facts->vcpus > 0;
+	case 'Q':
+		return parse_version(ctl, optarg, &facts->qemu_version);
+	default:
+		facts->hugepages = true;
+		return true;
+	}
+}
+
+static int ask(struct ctl *ctl, struct vm_facts *facts)
+{
+	int status = ctl_call(ctl, "show", ctl_id_params(facts->id), &facts->relay);
+
+	if (status != CTL_OK)
+		return status;
+	status = ctl_call(ctl, "config", NULL, &facts->config);
+	if (status != CTL_OK)
+		return status;
+	facts->socket = json_text(facts->relay, "socket");
+	if (strcmp(facts->socket, "-") == 0) {
+		ctl_error("relay %u has no socket", facts->id);
+		return CTL_REFUSED;
+	}
+	facts->relay_is_server = strcmp(json_text(facts->relay, "mode"), "client") != 0;
+	facts->mrg_rxbuf = json_flag(facts->config, "VIRTIOFWD_MRGBUF");
+	facts->jumbo = json_flag(facts->config, "VIRTIOFWD_JUMBO");
+	return CTL_OK;
+}
+
+int vm_facts_get(struct ctl *ctl, int argc, char **argv, struct vm_facts *facts, bool *stop)
+{
+	int status = CTL_OK, c;
+
+	*facts = (struct vm_facts){ .queues = 1, .memory_mib = 1024, .vcpus = 1 };
+	*stop = true;
+	while ((c = ctl_getopt(ctl, argc, argv, &status)) != -1) {
+		if (c == CTL_OPTION_STOP)
+			return status;
+		if (!parse_option(ctl, facts, c))
+			return CTL_USAGE;
+	}
+	if (!ctl_operands(ctl, argc, argv, 1, 1, &status))
+		return status;
+	if (!ctl_number(ctl, "ID", argv[optind], UINT_MAX, &facts->id))
+		return CTL_USAGE;
+	status = ask(ctl, facts);
+	if (status != CTL_OK)
+		vm_facts_clear(facts);
+	*stop = status != CTL_OK;
+	return status;
+}
+
+void vm_facts_clear(struct vm_facts *facts)
+{
+	json_object_put(facts->relay);
+	json_object_put(facts->config);
+	facts->relay = facts->config = NULL;
+}

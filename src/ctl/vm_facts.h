@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What qemu-args and libvirt-xml have in common: options, and what they ask the daemon. */
+#ifndef VIO4WD_CTL_VM_FACTS_H
+#define VIO4WD_CTL_VM_FACTS_H
+
+#include "ctl/ctl.h"
+
+struct vm_facts {
+	/* of the command line */
+	unsigned int id;
+	unsigned int queues;
+	const char *mac;	  /* NULL: the VM's own choice */
+	unsigned long memory_mib; /* of the whole VM */
+	unsigned int vcpus;
+	bool hugepages;
+	unsigned int qemu_version; /* major * 100 + minor */
+	/* of the daemon */
+	json_object *relay, *config;
+	const char *socket;
+	bool relay_is_server;
+	bool mrg_rxbuf;
+	bool jumbo;
+};
+
+#define VM_OPTIONS                                                                           \
+	{ "queues", required_argument, NULL, 'q' }, { "mac", required_argument, NULL, 'm' }, \
+		{ "memory", required_argument, NULL, 's' },                                  \
+	{                                                                                    \
+		"hugepages", no_argument, NULL, 'H'                                          \
+	}
+
+#define VM_OPTIONS_HELP                                                              \
+	"  --queues N         queue pairs, 1 to 32 (default 1)\n"                    \
+	"  --mac MAC          the VM's address (default: left to QEMU or libvirt)\n" \
+	"  --memory SIZE      memory of the VM, as in 4G or 512M (default 1G)\n"     \
+	"  --hugepages        put it on hugepages, which is faster\n"
+
+/* Parses the command line and asks the daemon. Returns CTL_OK, else *facts is cleared; *stop is set
+ * when the command must return (--help included). */
+int vm_facts_get(struct ctl *ctl, int argc, char **argv, struct vm_facts *facts, bool *stop);
+void vm_facts_clear(struct vm_facts *facts);
+
+#endif

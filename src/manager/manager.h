@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The manager's parts and how they know each other. One of these per process; everything runs on
+ * its event loop.
+ */
+#ifndef VIO4WD_MANAGER_H
+#define VIO4WD_MANAGER_H
+
+#include <stdbool.h>
+
+#include <systemd/sd-event.h>
+
+#include "common/config.h"
+#include "manager/netlinks.h"
+#include "manager/pairing.h"
+#include "manager/relay_process.h"
+#include "manager/relay_user.h"
+#include "manager/socket_access.h"
+#include "manager/socket_watch.h"
+#include "manager/state_file.h"
+
+#define MANAGER_MAX_PROCESSES 16
+#define MANAGER_PORT_CONTROL_TIMEOUT_US 900000ull /* 1.1's clients get an answer within 1 s */
+#define MANAGER_CONTROL_TIMEOUT_US 8000000ull
+
+struct sampler;
+struct svc_control;
+struct svc_zmq;
+struct manager;
+
+struct pairing_extra { /* what the manager keeps beside a pairing, same index */
+	struct manager *m;
+	sd_event_source *alarm;
+	struct socket_identity socket;
+	enum pairing_state logged;
+	uint64_t attached_us; /* when the last attach step began */
+};
+
+enum manager_phase { MANAGER_STARTING, MANAGER_READY, MANAGER_STOPPING };
+
+struct manager {
+	sd_event *event;
+	enum manager_phase phase;
+	struct config *cfg;
+	const char *config_file;
+	char relay_program[4096];
+	const char *root; /* of sysfs paths: "" */
+	int64_t started;  /* seconds since the epoch */
+	int lock_fd;
+	char pid_file[4096];
+
+	struct relay_user user;
+	struct socket_owner owner;
+	struct relay_setup setup;
+	struct pairing_env env;
+	unsigned int max_relays;
+	struct pairing *pairings; /* max_relays of them */
+	struct pairing_extra *extra;
+	int nodes[MANAGER_MAX_PROCESSES]; /* NUMA nodes with worker CPUs */
+	size_t n_nodes;
+	struct relay *processes[MANAGER_MAX_PROCESSES]; /* by number */
+	bool run_all; /* pairings wait for one another: run them all */
+	sd_event_source *run_all_source;
+
+	struct netlinks *netlinks;
+	struct socket_watch *watch; /* client mode */
+	struct state_file *state;
+	struct json_object *saved; /* what was last given to state */
+	uint64_t saved_seq;
+	struct saving *savings; /* operations that wait for the state file */
+	struct sampler *sampler;
+	struct svc_control *control;
+	struct svc_zmq *zmq;
+	sd_event_source *stop_deadline;
+	char status[160]; /* last told to the service manager */
+};
+
+/* manager.c */
+int manager_new(struct manager **m, const char *config_file, const char *relay_program,
+		struct config *cfg, struct err *err);
+int manager_run(struct manager *m); /* until it was stopped; returns the exit status */
+void manager_stop(struct manager *m);
+void manager_free(struct manager *m);
+/* All pairings, soon: after a change that others may wait for. */
+void manager_run_all(struct manager *m);
+void manager_path(const struct manager *m, char *buf, size_t size, const char *name);
+uint64_t manager_now_us(const struct manager *m); /* monotonic */
+
+/* manager_env.c: pairings touch the world through this. */
+void manager_env_init(struct manager *m);
+void manager_socket_gone(struct manager *m, struct pairing *p);
+
+/* relays.c: the processes as a whole. */
+extern const struct relay_events manager_relay_events;
+int relays_start(struct manager *m, struct err *err);
+/* The process that serves p or has to; NULL with a reason when there can be none. p->move is set
+ * when the endpoint must leave its process first. */
+struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
+			   struct err *err);
+unsigned int relays_ports(const struct manager *m, const struct relay *relay,
+			  const struct pairing *except);
+unsigned int relays_endpoints(const struct manager *m, const struct relay *relay);
+/* Worker CPUs of the configuration on a node. */
+void relays_cpus(const struct manager *m, int numa_node, struct cpuset *cpus);
+/* After a change of the CPU mask or of the log level. */
+void relays_set_cpus(struct manager *m);
+void relays_set_log_level(struct manager *m, int level);
+
+/* wishes.c: configuration and state file -> wishes. */
+void wishes_from_config(struct manager *m);
+void wishes_restore(struct manager *m);
+struct json_object *wishes_to_json(const struct manager *m); /* what the state file holds */
+/* Tells the differences between two configurations to the pairings. */
+void wishes_reload(struct manager *m, const struct config *before);
+/* The name users see (the alias where there is one) and the device behind it. */
+int wishes_device(const struct manager *m, const char *text, struct pairing_wish *wish,
+		  struct err *err);
+bool wishes_pin_is_worker(const struct manager *m, int cpu);
+
+/* saving.c: operations are answered when what they changed is on disk. */
+void saving_finish(struct pairing *p, struct pairing_op *op);
+void saving_done(uint64_t seq, const struct err *err, void *userdata);
+void saving_changed(struct manager *m); /* wishes may have changed without an operation */
+void saving_flush(struct manager *m);
+
+/* reload.c: reads the configuration again. Returns 0 or the error; warnings: array of texts. */
+int manager_reload(struct manager *m, struct json_object *warnings, struct err *err);
+
+/* startup.c: directories, lock, PID file. */
+int startup_directories(struct manager *m, struct err *err);
+int startup_lock(struct manager *m, struct err *err);
+int startup_pid_file(struct manager *m, struct err *err);
+void startup_limits(void);
+void startup_clean(struct manager *m); /* at a clean stop: removes what was made */
+/* Makes the directory of an ipc endpoint. */
+int startup_ipc_directory(const char *endpoint, struct err *err);
+
+static inline struct pairing_extra *manager_extra(const struct pairing *p)
+{
+	const struct manager *m = p->env->ctx;
+
+	return &m->extra[p->id];
+}
+
+#endif

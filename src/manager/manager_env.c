@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * How a pairing's steps are done: by calls to relay processes, with the socket's file looked after
+ * before and behind them. All calls return at once; their ends come as events.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/packet_socket.h"
+#include "manager/device.h"
+#include "manager/json_util.h"
+#include "manager/manager.h"
+#include "manager/sampler.h"
+
+#define ENDPOINT_QUEUES 32 /* most queue pairs offered to a VM */
+#define PACKET_SOCKETS 8   /* of a network interface: over so many flows are spread */
+#define MTU_ORDINARY 1500
+#define MTU_JUMBO 9000
+
+static struct manager *manager_of(const struct pairing *p)
+{
+	return p->env->ctx;
+}
+
+static uint64_t env_now(void *ctx)
+{
+	return manager_now_us(ctx);
+}
+
+static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	pairing_run(userdata);
+	return 0;
+}
+
+static void env_wake_at(struct pairing *p, uint64_t at_us)
+{
+	struct pairing_extra *extra = manager_extra(p);
+
+	if (!at_us) {
+		if (extra->alarm)
+			sd_event_source_set_enabled(extra->alarm, SD_EVENT_OFF);
+	} else if (extra->alarm) {
+		sd_event_source_set_time(extra->alarm, at_us);
+		sd_event_source_set_enabled(extra->alarm, SD_EVENT_ONESHOT);
+	} else if (sd_event_add_time(extra->m->event, &extra->alarm, CLOCK_MONOTONIC, at_us, 1000,
+				     on_alarm, p) < 0) {
+		log_error("relay %u: no timer; the next try comes with the next event", p->id);
+	}
+}
+
+static void env_look(struct pairing *p)
+{
+	struct manager *m = manager_of(p);
+	struct device_facts facts;
+
+	if (p->wish.has_device) {
+		device_look(m->root, &p->wish.device, &facts);
+		p->seen.present = facts.present;
+	}
+	if (!p->seen.device.text[0] || p->seen.device.kind != DEVNAME_NETDEV)
+		return;
+	device_look(m->root, &p->seen.device, &facts);
+	/* 0: adopted from an earlier manager, so what it had is not known. */
+	if (facts.ifindex && !p->seen.ifindex)
+		p->seen.ifindex = facts.ifindex;
+	if (facts.ifindex != p->seen.ifindex && !p->seen.device_error[0])
+		snprintf(p->seen.device_error, sizeof(p->seen.device_error), "%s %s",
+			 p->seen.device.text, facts.ifindex ? "was replaced" : "is gone");
+}
+
+static int env_admit(struct pairing *p, const struct pairing_op *op, struct err *err)
+{
+	const struct manager *m = manager_of(p);
+
+	for (size_t i = 0; i < m->cfg->n_exclude; i++) {
+		if (!strcmp(m->cfg->exclude[i], op->wish.device.text))
+			return err_set(err, -EPERM, "device",
+				       "%s is excluded by VIO4WD_EXCLUDE in %s",
+				       op->wish.device.text, m->cfg->file);
+	}
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		const struct pairing *other = &m->pairings[id];
+
+		if (other == p)
+			continue;
+		if (other->wish.has_device &&
+		    !strcmp(other->wish.device.text, op->wish.device.text))
+			return err_set(err, -EBUSY, "device", "%s is in use by relay %u",
+				       op->wish.name, id);
+		if (op->wish.socket[0] && !strcmp(other->wish.socket, op->wish.socket))
+			return err_set(err, -EEXIST, "socket", "%s is the socket of relay %u",
+				       op->wish.socket, id);
+	}
+	return 0;
+}
+
+/* A device that another relay id is still giving back. */
+static bool held_by_other(const struct pairing *p, struct err *err)
+{
+	const struct manager *m = manager_of(p);
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		const struct pairing *other = &m->pairings[id];
+		const bool held = !strcmp(other->seen.device.text, p->wish.device.text) ||
+				  (other->step == STEP_ATTACH &&
+				   !strcmp(other->step_device.text, p->wish.device.text));
+
+		if (other != p && held) {
+			err_set(err, -EAGAIN, "device", "waiting until relay %u has given back %s",
+				id, p->wish.name);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A path that another relay id is still giving back. */
+static bool path_held_by_other(const struct pairing *p, struct err *err)
+{
+	const struct manager *m = manager_of(p);
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		if (&m->pairings[id] != p && !strcmp(m->pairings[id].seen.socket, p->step_socket)) {
+			err_set(err, -EAGAIN, "socket", "waiting until relay %u has given back %s",
+				id, p->step_socket);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The socket file of an endpoint that is gone. */
+void manager_socket_gone(struct manager *m, struct pairing *p)
+{
+	if (!m->cfg->vhost_client)
+		socket_remove(p->step_socket, &m->extra[p->id].socket);
+	m->extra[p->id].socket.ino = 0;
+}
+
+static void after_endpoint_add(struct manager *m, struct pairing *p)
+{
+	struct err err;
+
+	if (m->cfg->vhost_client)
+		socket_watch_add(m->watch, p->step_socket);
+	else if (socket_give(p->step_socket, &m->owner, &m->extra[p->id].socket, &err) < 0)
+		log_warning("relay %u: %s", p->id, err.text);
+}
+
+static void log_attached(const struct pairing *p, json_object *result)
+{
+	const uint64_t took = manager_now_us(manager_of(p)) - manager_extra(p)->attached_us;
+
+	log_info(
+		"relay %u: %s attached in %.1f ms (%s, MAC %s, %lld receive and %lld transmit queues)",
+		p->id, p->wish.name, took / 1e3, json_get_text(result, "driver", "no driver name"),
+		json_get_text(result, "mac", "unknown"),
+		(long long)json_get_int(result, "rx_queues", 0),
+		(long long)json_get_int(result, "tx_queues", 0));
+}
+
+static void step_done(json_object *result, const struct err *err, void *userdata)
+{
+	struct pairing *p = userdata;
+	struct manager *m = manager_of(p);
+	const enum pairing_step step = p->step;
+
+	if (err->code && err->code != -ECONNRESET && m->phase != MANAGER_STOPPING)
+		log_error("relay %u: %s: %s", p->id, pairing_step_name(step), err->text);
+	if (!err->code && step == STEP_ENDPOINT_ADD)
+		after_endpoint_add(m, p);
+	if (!err->code && step == STEP_ATTACH)
+		log_attached(p, result);
+	if (step == STEP_ENDPOINT_REMOVE && err->code != -ECONNRESET) {
+		memcpy(p->step_socket, p->seen.socket, sizeof(p->step_socket));
+		if (m->watch)
+			socket_watch_remove(m->watch, p->step_socket);
+		manager_socket_gone(m, p);
+		sampler_forget_endpoint(m->sampler, p->id);
+	}
+	pairing_step_done(p, err);
+	if (!err->code && (step == STEP_DETACH || step == STEP_ENDPOINT_REMOVE))
+		manager_run_all(m);
+}
+
+static int call(struct pairing *p, const char *method, json_object *params, const int *fds,
+		size_t n_fds, struct err *err)
+{
+	const int rc = relay_call(p->seen.relay, method, params, fds, n_fds, step_done, p);
+
+	if (rc == -ENOTCONN)
+		return err_set(err, -EAGAIN, "relay", "relay process %u is not up",
+			       p->seen.relay->number);
+	if (rc < 0)
+		return err_set(err, rc, "relay", "relay process %u: %s", p->seen.relay->number,
+			       strerror(-rc));
+	return 0;
+}
+
+/* Finds p->seen.relay; -EAGAIN while it is not ready or the endpoint must move first. */
+static int place(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	struct device_facts facts = { .numa_node = -1 };
+	bool needs_port = false;
+	struct relay *relay;
+
+	if (p->wish.has_device && pairing_decide(p, &p->wish, NULL) == 0) {
+		device_look(m->root, &p->wish.device, &facts);
+		needs_port = p->decision.needs_port;
+	}
+	relay = relays_place(m, p, needs_port, facts.numa_node, err);
+	if (!relay)
+		return err->code;
+	if (p->move)
+		return -EAGAIN;
+	p->seen.relay = relay;
+	if (relay->state == RELAY_RUNNING)
+		return 0;
+	if (relay->state == RELAY_FAILED)
+		return err_set(err, -EAGAIN, "relay", "waiting for the next start of its relay: %s",
+			       relay->reason);
+	return err_set(err, -EAGAIN, "relay", "waiting for relay process %u to start",
+		       relay->number);
+}
+
+static int start_endpoint_add(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	json_object *params;
+	int rc;
+
+	if (path_held_by_other(p, err))
+		return -EAGAIN;
+	rc = place(p, err);
+	if (rc)
+		return rc;
+	rc = socket_prepare(p->step_socket, m->cfg->vhost_client, &m->user, err);
+	if (rc)
+		return rc;
+	params = json_id(p->id);
+	json_put_text(params, "socket", p->step_socket);
+	json_put_text(params, "mode", m->cfg->vhost_client ? "client" : "server");
+	json_put_int(params, "queues", ENDPOINT_QUEUES);
+	json_put_int(params, "mtu", m->cfg->jumbo ? MTU_JUMBO : MTU_ORDINARY);
+	json_put_bool(params, "mrg_rxbuf", m->cfg->mrgbuf);
+	json_put_bool(params, "tso", m->cfg->tso);
+	return call(p, "endpoint_add", params, NULL, 0, err);
+}
+
+/* What a VF of a PF is called when a relay opens it. */
+static enum devname_kind relay_kind(enum devname_kind kind)
+{
+	return kind == DEVNAME_PF_VF ? DEVNAME_PCI : kind;
+}
+
+static json_object *attach_params(const struct pairing *p, const struct device_facts *facts)
+{
+	const struct devname *dev = &p->wish.device;
+	json_object *params = json_id(p->id);
+	char pci[PCI_ADDR_STRLEN];
+
+	json_put_text(params, "device", dev->text);
+	json_put_text(params, "kind", devname_kind_name(relay_kind(dev->kind)));
+	json_put_int(params, "mtu", manager_of(p)->cfg->jumbo ? MTU_JUMBO : MTU_ORDINARY);
+	switch (dev->kind) {
+	case DEVNAME_VDEV:
+		json_put_text(params, "driver_name", dev->driver_name);
+		json_put_text(params, "driver_args", dev->driver_args);
+		break;
+	case DEVNAME_NETDEV:
+		json_put_text(params, "netdev", dev->netdev);
+		break;
+	case DEVNAME_PCI:
+	case DEVNAME_PF_VF:
+		json_put_text(params, "pci", pci_addr_format(&facts->pci, pci));
+		break;
+	}
+	return params;
+}
+
+static int start_attach(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	int fds[PACKET_SOCKETS], n_fds = 0, rc;
+	struct device_facts facts;
+
+	if (held_by_other(p, err))
+		return -EAGAIN;
+	rc = place(p, err);
+	if (rc)
+		return rc;
+	device_look(m->root, &p->wish.device, &facts);
+	if (!facts.present)
+		return device_missing(&p->wish.device, err);
+	rc = device_check_driver(m->root, &p->wish.device, &facts, err);
+	if (rc)
+		return rc;
+	if (p->wish.device.kind == DEVNAME_NETDEV) {
+		n_fds = packet_socket_open(p->wish.device.netdev, PACKET_SOCKETS, fds, err);
+		if (n_fds < 0)
+			return n_fds;
+	}
+	p->step_ifindex = facts.ifindex;
+	manager_extra(p)->attached_us = manager_now_us(m);
+	rc = call(p, "attach", attach_params(p, &facts), fds, n_fds, err);
+	while (n_fds > 0)
+		close(fds[--n_fds]);
+	return rc;
+}
+
+static int start_pin(struct pairing *p, struct err *err)
+{
+	json_object *params = json_id(p->id);
+
+	json_put_int(params, "vf_to_vm", p->step_pin[VF_TO_VM]);
+	json_put_int(params, "vm_to_vf", p->step_pin[VM_TO_VF]);
+	return call(p, "pin", params, NULL, 0, err);
+}
+
+static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
+{
+	struct manager *m = manager_of(p);
+
+	if (m->phase == MANAGER_STOPPING)
+		return err_set(err, -EAGAIN, "stop", "vio4wd is being stopped");
+	switch (step) {
+	case STEP_DETACH:
+		return call(p, "detach", json_id(p->id), NULL, 0, err);
+	case STEP_ENDPOINT_REMOVE:
+		return call(p, "endpoint_remove", json_id(p->id), NULL, 0, err);
+	case STEP_ENDPOINT_ADD:
+		return start_endpoint_add(p, err);
+	case STEP_PIN:
+		return start_pin(p, err);
+	case STEP_ATTACH:
+		return start_attach(p, err);
+	case STEP_NONE:
+		break;
+	}
+	return err_set(err, -EINVAL, "step", "unknown step");
+}
+
+static void log_state(struct pairing *p)
+{
+	char reason[256];
+	const char *name = p->wish.has_device ? p->wish.name : "no device";
+
+	pairing_reason(p, reason, sizeof(reason));
+	switch (p->state) {
+	case PAIRING_FAILED:
+		log_error("relay %u: failed: %s", p->id, reason);
+		break;
+	case PAIRING_ABSENT:
+		log_warning("relay %u: %s", p->id, reason);
+		break;
+	case PAIRING_PROBING:
+	case PAIRING_BINDING:
+	case PAIRING_PROVISIONING:
+		log_debug("relay %u: %s: %s", p->id, pairing_state_name(p->state), name);
+		break;
+	default:
+		log_info("relay %u: %s (%s)", p->id, pairing_state_name(p->state), name);
+		break;
+	}
+}
+
+static void env_changed(struct pairing *p)
+{
+	const struct manager *m = manager_of(p);
+
+	if (m->phase != MANAGER_STOPPING)
+		log_state(p);
+}
+
+void manager_env_init(struct manager *m)
+{
+	m->env = (struct pairing_env){
+		.now_us = env_now,
+		.start = env_start,
+		.admit = env_admit,
+		.look = env_look,
+		.wake_at = env_wake_at,
+		.changed = env_changed,
+		.finish = saving_finish,
+		.ctx = m,
+	};
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The machine has no memory of how it got somewhere. pairing_next_step compares what is wished with
+ * what is seen and names the one step that comes next; pairing_run starts it; its end changes what
+ * is seen, and the comparison is made again. Events may therefore come in any order: they only
+ * change what is seen. The state that users read is derived in the same way (state_of), never set.
+ *
+ * A failed step is held back until its retry time. It holds back nothing else: a device can be
+ * removed while its attach waits for the next try.
+ */
+#include "manager/pairing.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const state_names[] = {
+	[PAIRING_FREE] = "free",	   [PAIRING_ABSENT] = "absent",
+	[PAIRING_BINDING] = "binding",	   [PAIRING_PROVISIONING] = "provisioning",
+	[PAIRING_PROBING] = "probing",	   [PAIRING_LISTENING] = "listening",
+	[PAIRING_CONNECTED] = "connected", [PAIRING_ACTIVE] = "active",
+	[PAIRING_FAILED] = "failed",
+};
+
+static const char *const step_names[] = {
+	[STEP_NONE] = "nothing",
+	[STEP_DETACH] = "detach",
+	[STEP_ENDPOINT_REMOVE] = "remove socket",
+	[STEP_ENDPOINT_ADD] = "make socket",
+	[STEP_PIN] = "pin",
+	[STEP_ATTACH] = "attach",
+};
+
+static const char *const origin_names[] = {
+	[PAIRING_ORIGIN_NONE] = NULL,
+	[PAIRING_ORIGIN_STATIC] = "static",
+	[PAIRING_ORIGIN_CONTROL] = "control",
+	[PAIRING_ORIGIN_PORT_CONTROL] = "port_control",
+};
+
+const char *pairing_state_name(enum pairing_state state)
+{
+	return state_names[state];
+}
+
+const char *pairing_step_name(enum pairing_step step)
+{
+	return step_names[step];
+}
+
+const char *pairing_origin_name(enum pairing_origin origin)
+{
+	return origin_names[origin];
+}
+
+int pairing_origin_parse(const char *text, enum pairing_origin *origin)
+{
+	for (unsigned int i = PAIRING_ORIGIN_STATIC; i <= PAIRING_ORIGIN_PORT_CONTROL; i++) {
+		if (!strcmp(text, origin_names[i])) {
+			*origin = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void pairing_note(struct pairing *p, const char *fmt, ...)
+{
+	struct pairing_event *e = &p->history[p->n_history++ % PAIRING_HISTORY];
+	va_list ap;
+
+	e->time_s = time(NULL);
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+}
+
+void pairing_init(struct pairing *p, unsigned int id, const struct pairing_env *env)
+{
+	memset(p, 0, sizeof(*p));
+	p->id = id;
+	p->env = env;
+	p->random = (id + 1) * 0x9e3779b97f4a7c15ull;
+	p->wish.pin[VF_TO_VM] = p->wish.pin[VM_TO_VF] = -1;
+	p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
+}
+
+void pairing_fini(struct pairing *p)
+{
+	while (p->ops) {
+		struct pairing_op *op = p->ops;
+
+		p->ops = op->next;
+		err_set(&op->err, -ESHUTDOWN, "stop", "vio4wd is being stopped");
+		p->env->finish(p, op);
+	}
+	p->n_ops = 0;
+}
+
+static bool pins_differ(const struct pairing *p)
+{
+	return p->wish.pin[VF_TO_VM] != p->seen.pin[VF_TO_VM] ||
+	       p->wish.pin[VM_TO_VF] != p->seen.pin[VM_TO_VF];
+}
+
+/* The attached device is the wished one, and nothing is wrong with it. */
+static bool attached_is_right(const struct pairing *p)
+{
+	return p->wish.has_device && !strcmp(p->wish.device.text, p->seen.device.text) &&
+	       p->seen.present && !p->seen.device_error[0];
+}
+
+enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
+{
+	const enum pairing_step held = now_us < p->retry_at_us ? p->failed_step : STEP_NONE;
+	const bool attached = p->seen.device.text[0];
+
+	if (p->step != STEP_NONE)
+		return STEP_NONE;
+	if (attached && !attached_is_right(p))
+		return held == STEP_DETACH ? STEP_NONE : STEP_DETACH;
+	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
+		return held == STEP_ENDPOINT_REMOVE ? STEP_NONE : STEP_ENDPOINT_REMOVE;
+	if (!p->wish.socket[0])
+		return STEP_NONE;
+	if (!p->seen.socket[0])
+		return held == STEP_ENDPOINT_ADD ? STEP_NONE : STEP_ENDPOINT_ADD;
+	if (pins_differ(p) && held != STEP_PIN)
+		return STEP_PIN;
+	if (p->wish.has_device && !attached && p->seen.present && held != STEP_ATTACH)
+		return STEP_ATTACH;
+	return STEP_NONE;
+}
+
+static enum pairing_state state_of(const struct pairing *p)
+{
+	const bool up = p->seen.device.text[0] && attached_is_right(p);
+
+	if (up)
+		return p->seen.vm ? PAIRING_ACTIVE : PAIRING_LISTENING;
+	if (p->failed_step == STEP_ENDPOINT_ADD)
+		return PAIRING_FAILED;
+	if (p->wish.has_device && !p->seen.present)
+		return PAIRING_ABSENT;
+	if (p->failed_step == STEP_ATTACH)
+		return PAIRING_FAILED;
+	if (p->wish.has_device)
+		return PAIRING_PROBING;
+	return p->seen.vm ? PAIRING_CONNECTED : PAIRING_FREE;
+}
+
+bool pairing_in_use(const struct pairing *p)
+{
+	return p->wish.socket[0] || p->wish.has_device || p->seen.socket[0] ||
+	       p->seen.device.text[0];
+}
+
+bool pairing_settled(const struct pairing *p)
+{
+	return p->step == STEP_NONE &&
+	       pairing_next_step(p, p->env->now_us(p->env->ctx)) == STEP_NONE;
+}
+
+void pairing_reason(const struct pairing *p, char *buf, size_t size)
+{
+	if (p->state == PAIRING_FAILED)
+		snprintf(buf, size, "%s", p->error.text);
+	else if (p->waiting[0])
+		snprintf(buf, size, "%s", p->waiting);
+	else if (p->state == PAIRING_ABSENT)
+		snprintf(buf, size, "%s does not exist yet; it is attached when it appears",
+			 p->wish.name);
+	else if (p->wish.has_device)
+		snprintf(buf, size, "%s", p->decision.reason);
+	else
+		buf[0] = '\0';
+}
+
+static void clear_failure(struct pairing *p, enum pairing_step step)
+{
+	if (p->failed_step == step) {
+		p->failed_step = STEP_NONE;
+		p->failures = 0;
+		p->retry_at_us = 0;
+		p->error.code = 0;
+	}
+}
+
+void pairing_retry_now(struct pairing *p)
+{
+	clear_failure(p, p->failed_step);
+	p->crashes = 0;
+}
+
+/* Doubles from try to try, with up to a quarter more so that many do not come at once. */
+static uint64_t retry_delay(struct pairing *p)
+{
+	uint64_t delay = PAIRING_RETRY_MIN_US << (p->failures < 6 ? p->failures : 6);
+
+	if (delay > PAIRING_RETRY_MAX_US)
+		delay = PAIRING_RETRY_MAX_US;
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 7;
+	p->random ^= p->random << 17;
+	return delay + p->random % (delay / 4);
+}
+
+static void step_failed(struct pairing *p, enum pairing_step step, const struct err *err)
+{
+	const uint64_t now = p->env->now_us(p->env->ctx);
+
+	if (p->failed_step != step)
+		p->failures = 0;
+	if (p->failed_step != step || strcmp(p->error.text, err->text))
+		pairing_note(p, "%s failed: %s", step_names[step], err->text);
+	p->failed_step = step;
+	p->error = *err;
+	p->retry_at_us = now + retry_delay(p);
+	p->failures++;
+}
+
+/* What a finished step has changed. */
+static void step_succeeded(struct pairing *p, enum pairing_step step)
+{
+	switch (step) {
+	case STEP_DETACH:
+		pairing_note(p, "%s detached", p->seen.device.text);
+		memset(&p->seen.device, 0, sizeof(p->seen.device));
+		p->seen.device_error[0] = '\0';
+		p->seen.link = false;
+		break;
+	case STEP_ENDPOINT_REMOVE:
+		pairing_note(p, "socket %s removed", p->seen.socket);
+		p->seen.socket[0] = '\0';
+		memset(&p->seen.device, 0, sizeof(p->seen.device));
+		p->seen.device_error[0] = '\0';
+		p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
+		p->seen.vm = p->seen.link = false;
+		p->seen.relay = NULL;
+		p->move = false;
+		break;
+	case STEP_ENDPOINT_ADD:
+		pairing_note(p, "socket %s made", p->step_socket);
+		memcpy(p->seen.socket, p->step_socket, sizeof(p->seen.socket));
+		break;
+	case STEP_PIN:
+		memcpy(p->seen.pin, p->step_pin, sizeof(p->seen.pin));
+		break;
+	case STEP_ATTACH:
+		pairing_note(p, "%s attached", p->step_device.text);
+		p->seen.device = p->step_device;
+		p->seen.ifindex = p->step_ifindex;
+		p->seen.device_error[0] = '\0';
+		p->seen.link = true;
+		p->crashes = 0;
+		break;
+	case STEP_NONE:
+		break;
+	}
+	clear_failure(p, step);
+}
+
+void pairing_step_done(struct pairing *p, const struct err *err)
+{
+	const enum pairing_step step = p->step;
+	const bool undo = step == STEP_DETACH || step == STEP_ENDPOINT_REMOVE;
+
+	p->step = STEP_NONE;
+	if (err->code == 0 || (undo && (err->code == -ENOENT || err->code == -ENODEV))) {
+		step_succeeded(p, step);
+	} else if (err->code == -ECONNRESET) {
+		/* A device that takes the relay with it must not do so for ever. */
+		if (step == STEP_ATTACH && ++p->crashes > 1) {
+			struct err crash;
+
+			err_set(&crash, -ECONNRESET, "attach",
+				"%s: the relay process ended while it opened the device; its log "
+				"says why",
+				p->step_device.text);
+			step_failed(p, step, &crash);
+		}
+	} else {
+		step_failed(p, step, err);
+	}
+	pairing_run(p);
+}
+
+void pairing_relay_lost(struct pairing *p, const char *why)
+{
+	if (p->seen.socket[0] || p->seen.device.text[0])
+		pairing_note(p, "%s", why);
+	p->seen.socket[0] = '\0';
+	memset(&p->seen.device, 0, sizeof(p->seen.device));
+	p->seen.device_error[0] = '\0';
+	p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
+	p->seen.vm = p->seen.link = false;
+	p->move = false;
+	pairing_run(p);
+}
+
+void pairing_adopt(struct pairing *p, struct relay *relay, const char *socket,
+		   const struct devname *device, bool vm)
+{
+	p->seen.relay = relay;
+	snprintf(p->seen.socket, sizeof(p->seen.socket), "%s", socket);
+	if (device)
+		p->seen.device = *device;
+	p->seen.link = device != NULL;
+	p->seen.vm = vm;
+	/* Not known: a step that sets them again harms nothing. */
+	p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -2;
+	pairing_note(p, "found in a running relay process");
+}
+
+void pairing_vm(struct pairing *p, bool connected)
+{
+	if (p->seen.vm == connected)
+		return;
+	p->seen.vm = connected;
+	pairing_note(p, connected ? "VM connected" : "VM disconnected");
+	pairing_run(p);
+}
+
+void pairing_device(struct pairing *p, bool link, const char *error)
+{
+	if (!p->seen.device.text[0])
+		return;
+	if (p->seen.link != link)
+		pairing_note(p, "link %s", link ? "up" : "down");
+	p->seen.link = link;
+	if (error && !p->seen.device_error[0]) {
+		snprintf(p->seen.device_error, sizeof(p->seen.device_error), "%s", error);
+		pairing_note(p, "%s: %s", p->seen.device.text, error);
+	}
+	pairing_run(p);
+}
+
+static void update_state(struct pairing *p)
+{
+	const enum pairing_state state = state_of(p);
+
+	if (state != p->state) {
+		p->state = state;
+		p->env->changed(p);
+	}
+}
+
+static void set_alarm(struct pairing *p, uint64_t now)
+{
+	const uint64_t deadline = pairing_ops_deadline(p);
+	uint64_t at = p->failed_step != STEP_NONE && p->retry_at_us > now ? p->retry_at_us : 0;
+
+	if (deadline && (!at || deadline < at))
+		at = deadline;
+	p->env->wake_at(p, at);
+}
+
+int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct err *err)
+{
+	const struct policy_facts facts = { .device = &wish->device, .wanted = wish->backend };
+	struct policy_decision decision;
+	const int rc = policy_decide(&facts, &decision, err);
+
+	if (!rc)
+		p->decision = decision;
+	return rc;
+}
+
+/* A device that has come (again) is tried at once, whatever happened to it before. */
+static void look(struct pairing *p)
+{
+	const bool present = p->seen.present;
+
+	if (!p->wish.has_device && !p->seen.device.text[0])
+		return;
+	p->env->look(p);
+	if (p->seen.present && !present)
+		clear_failure(p, STEP_ATTACH);
+}
+
+/* Starts the next step; false when there is nothing more to do now. */
+static bool start_next(struct pairing *p)
+{
+	struct err err = { 0 };
+	enum pairing_step step;
+	int rc;
+
+	look(p);
+	step = pairing_next_step(p, p->env->now_us(p->env->ctx));
+	p->waiting[0] = '\0';
+	if (step == STEP_NONE)
+		return false;
+	memcpy(p->step_socket, p->wish.socket, sizeof(p->step_socket));
+	memcpy(p->step_pin, p->wish.pin, sizeof(p->step_pin));
+	p->step_device = p->wish.device;
+	p->step = step;
+	rc = step == STEP_ATTACH ? pairing_decide(p, &p->wish, &err) : 0;
+	if (!rc)
+		rc = p->env->start(p, step, &err);
+	if (!rc)
+		return false;
+	p->step = STEP_NONE;
+	if (rc == -EAGAIN) {
+		snprintf(p->waiting, sizeof(p->waiting), "%s", err.text);
+		return p->move;
+	}
+	step_failed(p, step, &err);
+	return true;
+}
+
+void pairing_run(struct pairing *p)
+{
+	if (p->running)
+		return;
+	p->running = true;
+	do {
+		while (start_next(p))
+			;
+		update_state(p);
+	} while (pairing_ops_advance(p));
+	update_state(p);
+	set_alarm(p, p->env->now_us(p->env->ctx));
+	p->running = false;
+}

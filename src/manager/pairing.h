@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * One state machine for each relay id. What is wished (by the configuration, the control endpoint
+ * and port control) and what is seen (relay process, host, VM) meet here and nowhere else. It takes
+ * the steps that lead from one to the other, one at a time; each can be repeated, and a failed one
+ * is kept with its reason and the time of the next try.
+ *
+ * The machine itself touches nothing: what it does to the world goes through struct pairing_env,
+ * which the manager implements and tests script.
+ */
+#ifndef VIO4WD_MANAGER_PAIRING_H
+#define VIO4WD_MANAGER_PAIRING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/devname.h"
+#include "common/err.h"
+#include "manager/policy.h"
+
+#define PAIRING_HISTORY 32 /* events kept */
+#define PAIRING_OPS_MAX 64 /* operations that may wait for one relay id */
+#define PAIRING_RETRY_MIN_US 1000000ull
+#define PAIRING_RETRY_MAX_US 60000000ull
+
+enum pairing_state {
+	PAIRING_FREE,	      /* neither device nor VM */
+	PAIRING_ABSENT,	      /* the device does not exist yet */
+	PAIRING_BINDING,      /* its driver is being changed */
+	PAIRING_PROVISIONING, /* its vDPA device is being made */
+	PAIRING_PROBING,      /* the relay opens it */
+	PAIRING_LISTENING,    /* attached, no VM */
+	PAIRING_CONNECTED,    /* a VM, no device */
+	PAIRING_ACTIVE,	      /* both */
+	PAIRING_FAILED,
+};
+
+enum pairing_origin {
+	PAIRING_ORIGIN_NONE,
+	PAIRING_ORIGIN_STATIC,
+	PAIRING_ORIGIN_CONTROL,
+	PAIRING_ORIGIN_PORT_CONTROL,
+};
+
+enum pairing_step {
+	STEP_NONE,
+	STEP_DETACH,
+	STEP_ENDPOINT_REMOVE,
+	STEP_ENDPOINT_ADD,
+	STEP_PIN,
+	STEP_ATTACH,
+};
+
+enum { VF_TO_VM, VM_TO_VF, N_DIRECTIONS };
+
+struct pairing_wish {
+	char socket[CONFIG_SOCKET_PATH_MAX + 1]; /* "": none */
+	bool socket_with_device;		 /* made for the device, goes with it */
+	bool has_device;
+	char name[DEVNAME_MAX]; /* what the device is called: an alias or its canonical text */
+	struct devname device;
+	enum config_backend backend;
+	enum pairing_origin origin;
+	int pin[N_DIRECTIONS]; /* CPU numbers, -1: the relay chooses */
+};
+
+struct relay;
+
+struct pairing_seen {
+	struct relay *relay; /* the process that serves it or will; NULL: none chosen */
+	char socket[CONFIG_SOCKET_PATH_MAX + 1]; /* served by the relay; "": none */
+	struct devname device;			 /* attached; text "": none */
+	char device_error[160];			 /* why the attached one must go; "": fine */
+	unsigned int ifindex;			 /* of the attached network interface */
+	int pin[N_DIRECTIONS];
+	bool present; /* the wished device exists */
+	bool link;
+	bool vm;
+};
+
+struct pairing_event {	/* of the history */
+	int64_t time_s; /* since the epoch */
+	char text[160];
+};
+
+struct pairing_op;
+struct pairing;
+
+struct pairing_env {
+	uint64_t (*now_us)(void *ctx); /* monotonic */
+	/*
+	 * Starts a step; pairing_step_done follows later, never from inside. Returns 0; -EAGAIN
+	 * when it has to wait for an event that will call pairing_run (err may say which, or
+	 * p->move was set: the endpoint has to go to another process first); or the error.
+	 */
+	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
+	/* May this be added? Looks at the other pairings: a device or path is served once. */
+	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
+	/* Finds out p->seen.present, and p->seen.device_error of an attached device. */
+	void (*look)(struct pairing *p);
+	/* Calls pairing_run at that time; 0: not. */
+	void (*wake_at)(struct pairing *p, uint64_t at_us);
+	/* State, wish or what is seen may have changed; p->state_before is the former state. */
+	void (*changed)(struct pairing *p);
+	/* An operation is over: calls op->done and frees op, at once or when the wishes are saved.
+	 */
+	void (*finish)(struct pairing *p, struct pairing_op *op);
+	void *ctx;
+};
+
+struct pairing {
+	unsigned int id;
+	const struct pairing_env *env;
+	struct pairing_wish wish;
+	struct pairing_seen seen;
+	enum pairing_state state;
+	struct policy_decision decision; /* for the wished device */
+
+	enum pairing_step step; /* under way */
+	char step_socket[CONFIG_SOCKET_PATH_MAX + 1];
+	struct devname step_device;
+	unsigned int step_ifindex;
+	int step_pin[N_DIRECTIONS];
+	bool move; /* the endpoint has to leave its process */
+
+	enum pairing_step failed_step;
+	struct err error;  /* of failed_step */
+	char waiting[160]; /* what the next step waits for */
+	unsigned int failures;
+	unsigned int crashes; /* the relay died while it opened the device, in a row */
+	uint64_t retry_at_us;
+
+	struct pairing_op *ops; /* waiting operations, the first is under way */
+	unsigned int n_ops;
+	bool running; /* inside pairing_run */
+
+	struct pairing_event history[PAIRING_HISTORY];
+	unsigned int n_history; /* ever written */
+	uint64_t random;	/* for the jitter */
+};
+
+enum pairing_op_kind { OP_ADD, OP_REMOVE, OP_PIN, OP_ADD_SOCKET, OP_REMOVE_SOCKET };
+
+typedef void (*pairing_done_fn)(struct pairing *p, const struct err *err, void *userdata);
+
+struct pairing_op {
+	enum pairing_op_kind kind;
+	bool conditional;   /* what would change nothing succeeds */
+	bool accept_absent; /* OP_ADD: a device that does not exist yet is no error */
+	bool keep_failed;   /* OP_ADD: the wish stays when it fails (static pairings) */
+	bool make_socket;   /* OP_ADD: when there is none, make wish.socket for the device */
+	bool check_name;    /* OP_REMOVE, OP_REMOVE_SOCKET: wish.name is the device that is meant */
+	struct pairing_wish wish; /* the part that the kind is about */
+	uint64_t deadline_us;
+	pairing_done_fn done;
+	void *userdata;
+	/* Of the machine: */
+	struct pairing_wish before;
+	struct err err;
+	enum { OP_WAITING, OP_RUNNING, OP_UNWINDING } phase;
+	struct pairing_op *next;
+};
+
+void pairing_init(struct pairing *p, unsigned int id, const struct pairing_env *env);
+/* Answers waiting operations with -ESHUTDOWN; nothing may be asked of it any more. */
+void pairing_fini(struct pairing *p);
+
+/* Goes on as far as possible. Safe to call at any time, from inside the environment, too. */
+void pairing_run(struct pairing *p);
+
+/* The step under way has ended. err->code 0: done; -ECONNRESET: the relay went. */
+void pairing_step_done(struct pairing *p, const struct err *err);
+
+/* The relay process of the endpoint is gone and everything in it. */
+void pairing_relay_lost(struct pairing *p, const char *why);
+
+/* A running relay says what it has (after a restart of the manager). */
+void pairing_adopt(struct pairing *p, struct relay *relay, const char *socket,
+		   const struct devname *device, bool vm);
+void pairing_vm(struct pairing *p, bool connected);
+void pairing_device(struct pairing *p, bool link, const char *error);
+
+/* Copies op. Returns 0, or -EBUSY when too many wait; done is then not called. */
+int pairing_submit(struct pairing *p, const struct pairing_op *op, struct err *err);
+
+/* The backend for the wished device; fills p->decision. */
+int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct err *err);
+/* Forgets failures, so that the next run tries at once. */
+void pairing_retry_now(struct pairing *p);
+
+/* A socket or a device is wished or there. */
+bool pairing_in_use(const struct pairing *p);
+/* Nothing is under way, and nothing will be before some event or retry. */
+bool pairing_settled(const struct pairing *p);
+/* A sentence on the state for users; "" when there is nothing to say. */
+void pairing_reason(const struct pairing *p, char *buf, size_t size);
+void pairing_note(struct pairing *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+const char *pairing_state_name(enum pairing_state state);
+const char *pairing_origin_name(enum pairing_origin origin); /* NULL for none */
+int pairing_origin_parse(const char *text, enum pairing_origin *origin);
+const char *pairing_step_name(enum pairing_step step);
+
+/* pairing_op.c: used by pairing_run only. Looks after the first operation; true when the wish has
+ * changed. */
+bool pairing_ops_advance(struct pairing *p);
+uint64_t pairing_ops_deadline(const struct pairing *p); /* the earliest; 0: none */
+
+/* The next step as wish and what is seen stand; STEP_NONE: nothing to do now. */
+enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "manager/port_request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef Virtioforwarder__PortControlRequest Message;
+
+#define OP(name) VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__##name
+
+static int take_address(const Message *message, struct port_request *request, struct err *err)
+{
+	const Virtioforwarder__PortControlRequest__PciAddress *in;
+	struct pci_addr addr;
+
+	if (message->n_pci_addrs > PORT_REQUEST_BOND_MAX)
+		return err_set(err, -E2BIG, "pci_addrs", "%zu addresses: a bond has at most %d",
+			       message->n_pci_addrs, PORT_REQUEST_BOND_MAX);
+	if (message->n_pci_addrs > 1)
+		return err_set(err, -EOPNOTSUPP, "bond not supported",
+			       "bonds are not supported by this version");
+	if (message->name && *message->name && !message->n_pci_addrs)
+		return err_set(err, -EOPNOTSUPP, "bond not supported",
+			       "'%.64s': bonds are not supported by this version", message->name);
+	if (!message->n_pci_addrs)
+		return 0;
+	in = message->pci_addrs[0];
+	if (in->bus > 0xff || in->slot > 0x1f || in->function > 7)
+		return err_set(err, -EINVAL, "pci_addrs", "%x:%x:%x.%x is no PCI address",
+			       in->domain, in->bus, in->slot, in->function);
+	addr = (struct pci_addr){ in->domain, in->bus, in->slot, in->function };
+	pci_addr_format(&addr, request->device);
+	request->has_device = true;
+	return 0;
+}
+
+static int take_path(const Message *message, struct port_request *request, struct err *err)
+{
+	const char *path = message->vhost_path;
+
+	if (!path || !*path)
+		return 0;
+	if (strlen(path) > CONFIG_SOCKET_PATH_MAX)
+		return err_set(err, -ENAMETOOLONG, "vhost_path",
+			       "'%.40s...' has %zu bytes, a socket path at most %d", path,
+			       strlen(path), CONFIG_SOCKET_PATH_MAX);
+	if (path[0] != '/')
+		return err_set(err, -EINVAL, "vhost_path", "'%s' is not an absolute path", path);
+	snprintf(request->path, sizeof(request->path), "%s", path);
+	return 0;
+}
+
+static int take_id(const Message *message, const struct port_request_facts *facts,
+		   struct port_request *request, struct err *err)
+{
+	if (!message->has_virtio_id)
+		return err_set(err, -EINVAL, "virtio_id", "virtio_id is missing");
+	if (message->virtio_id >= facts->max_relays)
+		return err_set(err, -EINVAL, "virtio_id", "virtio_id %u: allowed is 0 to %u",
+			       message->virtio_id, facts->max_relays - 1);
+	request->id = message->virtio_id;
+	return 0;
+}
+
+static int need(bool given, const char *what, struct err *err)
+{
+	return given ? 0 : err_set(err, -EINVAL, what, "%s is missing", what);
+}
+
+static int check_dynamic(const struct port_request_facts *facts, struct err *err)
+{
+	if (facts->dynamic_sockets)
+		return 0;
+	return err_set(err, -EPERM, "dynamic sockets are off",
+		       "add_sock and remove_sock need VIRTIOFWD_DYNAMIC_SOCKETS=y");
+}
+
+int port_request_check(const Message *message, const struct port_request_facts *facts,
+		       struct port_request *request, struct err *err)
+{
+	int rc;
+
+	memset(request, 0, sizeof(*request));
+	if (!message)
+		return err_set(err, -EBADMSG, "request", "not a PortControlRequest");
+	request->op = message->op;
+	request->conditional = message->conditional;
+	rc = take_address(message, request, err);
+	if (!rc)
+		rc = take_path(message, request, err);
+	if (rc)
+		return rc;
+	switch (message->op) {
+	case OP(ADD):
+		rc = take_id(message, facts, request, err);
+		return rc ? rc : need(request->has_device, "pci_addrs", err);
+	case OP(REMOVE):
+		rc = take_id(message, facts, request, err);
+		return rc ? rc : need(request->has_device, "pci_addrs", err);
+	case OP(ADD_SOCK):
+		rc = check_dynamic(facts, err);
+		if (!rc)
+			rc = need(request->path[0], "vhost_path", err);
+		return rc ? rc : need(request->has_device, "pci_addrs", err);
+	case OP(REMOVE_SOCK):
+		rc = check_dynamic(facts, err);
+		return rc ? rc : need(request->path[0] || request->has_device, "vhost_path", err);
+	case OP(QUERY_PCI):
+		return need(request->path[0], "vhost_path", err);
+	default:
+		return err_set(err, -EINVAL, "op", "unknown operation %d", (int)message->op);
+	}
+}

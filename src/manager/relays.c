@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The relay processes as a whole: one for each NUMA node with worker CPUs from the start, further
+ * ones as placement.h says. What happens to a process is passed on to the pairings it serves.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "manager/json_util.h"
+#include "manager/manager.h"
+#include "manager/placement.h"
+#include "manager/sampler.h"
+
+void relays_cpus(const struct manager *m, int numa_node, struct cpuset *cpus)
+{
+	cpuset_clear(cpus);
+	for (int cpu = cpuset_next(&m->cfg->cpu_mask, 0); cpu >= 0;
+	     cpu = cpuset_next(&m->cfg->cpu_mask, cpu + 1)) {
+		if (cpu_numa_node(m->root, cpu) == numa_node)
+			cpuset_add(cpus, cpu);
+	}
+}
+
+static void find_nodes(struct manager *m)
+{
+	m->n_nodes = 0;
+	for (int cpu = cpuset_next(&m->cfg->cpu_mask, 0); cpu >= 0;
+	     cpu = cpuset_next(&m->cfg->cpu_mask, cpu + 1)) {
+		const int node = cpu_numa_node(m->root, cpu);
+		bool known = false;
+
+		for (size_t i = 0; i < m->n_nodes; i++)
+			known |= m->nodes[i] == node;
+		if (!known && m->n_nodes < MANAGER_MAX_PROCESSES)
+			m->nodes[m->n_nodes++] = node;
+	}
+}
+
+static bool takes_port(const struct pairing *p)
+{
+	if (p->seen.device.text[0] && p->seen.device.kind != DEVNAME_NETDEV)
+		return true;
+	return p->wish.has_device && p->wish.device.kind != DEVNAME_NETDEV;
+}
+
+unsigned int relays_ports(const struct manager *m, const struct relay *relay,
+			  const struct pairing *except)
+{
+	unsigned int n = 0;
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		const struct pairing *p = &m->pairings[id];
+
+		n += p != except && p->seen.relay == relay && takes_port(p);
+	}
+	return n;
+}
+
+unsigned int relays_endpoints(const struct manager *m, const struct relay *relay)
+{
+	unsigned int n = 0;
+
+	for (unsigned int id = 0; id < m->max_relays; id++)
+		n += m->pairings[id].seen.relay == relay;
+	return n;
+}
+
+static struct relay *new_process(struct manager *m, unsigned int number, int node, struct err *err)
+{
+	struct cpuset cpus;
+	struct relay *relay;
+
+	if (number >= MANAGER_MAX_PROCESSES) {
+		err_set(err, -ENOSPC, "relay", "all ports of %u relay processes are in use",
+			MANAGER_MAX_PROCESSES);
+		return NULL;
+	}
+	relays_cpus(m, node, &cpus);
+	if (relay_new(&relay, &m->setup, number, node, &cpus, err) < 0)
+		return NULL;
+	m->processes[number] = relay;
+	return relay;
+}
+
+/* Relays that an earlier manager has left, beyond those that every start has. */
+static void adopt_others(struct manager *m)
+{
+	for (unsigned int number = m->n_nodes; number < MANAGER_MAX_PROCESSES; number++) {
+		char path[CONFIG_SOCKET_PATH_MAX + 1], name[32];
+		struct err err;
+
+		snprintf(name, sizeof(name), "relay-%u", number);
+		manager_path(m, path, sizeof(path), name);
+		if (access(path, F_OK) == 0 &&
+		    !new_process(m, number, m->nodes[number % m->n_nodes], &err))
+			log_error("%s", err.text);
+	}
+}
+
+int relays_start(struct manager *m, struct err *err)
+{
+	find_nodes(m);
+	if (!m->n_nodes)
+		return err_set(err, -EINVAL, "configuration",
+			       "VIRTIOFWD_CPU_MASK names no CPU that this host has");
+	for (size_t i = 0; i < m->n_nodes; i++) {
+		if (!new_process(m, i, m->nodes[i], err))
+			return err->code;
+	}
+	adopt_others(m);
+	return 0;
+}
+
+struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
+			   struct err *err)
+{
+	struct placement_process processes[MANAGER_MAX_PROCESSES];
+	const struct placement_request request = {
+		.numa_node = numa_node,
+		.needs_port = needs_port,
+		.current = p->seen.relay ? (int)p->seen.relay->number : -1,
+	};
+	struct placement placement;
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		const struct relay *relay = m->processes[i];
+
+		if (!relay || relay->state == RELAY_STOPPING)
+			continue;
+		processes[n++] = (struct placement_process){
+			.number = i,
+			.numa_node = relay->numa_node,
+			.ports = relays_ports(m, relay, p),
+			.max_ports = relay->max_ports,
+			.endpoints = relays_endpoints(m, relay),
+		};
+	}
+	placement_choose(processes, n, m->nodes, m->n_nodes, &request, &placement);
+	if (placement.action != PLACEMENT_STAY && p->seen.socket[0]) {
+		log_notice(
+			"relay %u: every port of relay process %u is in use; the socket moves to "
+			"another process",
+			p->id, p->seen.relay->number);
+		p->move = true;
+		return p->seen.relay;
+	}
+	if (placement.action == PLACEMENT_NEW)
+		return new_process(m, placement.number, placement.numa_node, err);
+	return m->processes[placement.number];
+}
+
+static struct manager *manager_of(const struct relay *relay)
+{
+	return relay->setup->userdata;
+}
+
+static void lose(struct manager *m, struct pairing *p, const char *why)
+{
+	memcpy(p->step_socket, p->seen.socket, sizeof(p->step_socket));
+	if (p->seen.socket[0])
+		manager_socket_gone(m, p);
+	pairing_relay_lost(p, why);
+}
+
+static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *endpoint)
+{
+	const int64_t id = json_get_int(endpoint, "id", -1);
+	const char *socket = json_get_text(endpoint, "socket", "");
+	json_object *device = json_get_member(endpoint, "device", json_type_object);
+	json_object *vm = json_get_member(endpoint, "vm", json_type_object);
+	const char *name = json_get_text(device, "device", NULL);
+	struct devname dev;
+	struct err err;
+
+	if (id < 0 || id >= m->max_relays || !*socket)
+		return;
+	if (name && devname_parse(&dev, name, &err) < 0) {
+		log_warning("relay %lld: %s", (long long)id, err.text);
+		name = NULL;
+	}
+	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL,
+		      json_get_bool(vm, "connected", false));
+	if (m->cfg->vhost_client)
+		socket_watch_add(m->watch, socket);
+	else
+		socket_identify(socket, &m->extra[id].socket);
+}
+
+/* Whatever the pairings knew of it before, this is what it has. */
+static void resync(struct manager *m, struct relay *relay, json_object *snapshot)
+{
+	json_object *endpoints = json_get_member(snapshot, "endpoints", json_type_array);
+	const size_t n = endpoints ? json_object_array_length(endpoints) : 0;
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		struct pairing *p = &m->pairings[id];
+
+		if (p->seen.relay == relay) {
+			p->running = true; /* not before all is known */
+			pairing_relay_lost(p, "connection to the relay process lost");
+			p->running = false;
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		adopt_endpoint(m, relay, json_object_array_get_idx(endpoints, i));
+	log_info("relay process %u: has %zu sockets", relay->number, n);
+}
+
+static void on_up(struct relay *relay, json_object *snapshot)
+{
+	struct manager *m = manager_of(relay);
+
+	if (snapshot) {
+		resync(m, relay, snapshot);
+		/* It may have been started with other CPUs. */
+		relays_set_cpus(m);
+	}
+	for (unsigned int id = 0; id < m->max_relays; id++)
+		pairing_run(&m->pairings[id]);
+}
+
+static void on_down(struct relay *relay, const char *why)
+{
+	struct manager *m = manager_of(relay);
+
+	sampler_forget_process(m->sampler, relay->number);
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		if (m->pairings[id].seen.relay == relay)
+			lose(m, &m->pairings[id], why);
+	}
+}
+
+static void on_vm(struct relay *relay, unsigned int id, bool connected)
+{
+	struct manager *m = manager_of(relay);
+
+	if (id < m->max_relays && m->pairings[id].seen.relay == relay)
+		pairing_vm(&m->pairings[id], connected);
+}
+
+static void on_device(struct relay *relay, unsigned int id, bool link, const char *error)
+{
+	struct manager *m = manager_of(relay);
+
+	if (id >= m->max_relays || m->pairings[id].seen.relay != relay)
+		return;
+	if (error)
+		log_error("relay %u: %s", id, error);
+	pairing_device(&m->pairings[id], link, error);
+}
+
+static void on_stopped(struct relay *relay)
+{
+	struct manager *m = manager_of(relay);
+
+	unlink(relay->socket);
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		if (m->processes[i] && m->processes[i]->state != RELAY_GONE)
+			return;
+	}
+	if (m->phase == MANAGER_STOPPING)
+		sd_event_exit(m->event, 0);
+}
+
+const struct relay_events manager_relay_events = {
+	.up = on_up,
+	.down = on_down,
+	.vm = on_vm,
+	.device = on_device,
+	.stopped = on_stopped,
+};
+
+static void told(json_object *result, const struct err *err, void *userdata)
+{
+	if (err->code)
+		log_warning("%s", err->text);
+}
+
+static json_object *cpu_array(const struct cpuset *cpus)
+{
+	json_object *params = json_object_new_object();
+	json_object *array = json_object_new_array();
+
+	for (int cpu = cpuset_next(cpus, 0); cpu >= 0; cpu = cpuset_next(cpus, cpu + 1))
+		json_object_array_add(array, json_object_new_int(cpu));
+	json_object_object_add(params, "cpus", array);
+	return params;
+}
+
+void relays_set_cpus(struct manager *m)
+{
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		struct relay *relay = m->processes[i];
+
+		if (!relay)
+			continue;
+		relays_cpus(m, relay->numa_node, &relay->cpus);
+		relay_call(relay, "workers", cpu_array(&relay->cpus), NULL, 0, told, m);
+	}
+}
+
+void relays_set_log_level(struct manager *m, int level)
+{
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		json_object *params = json_object_new_object();
+
+		json_put_int(params, "level", level);
+		if (m->processes[i])
+			relay_call(m->processes[i], "log_level", params, NULL, 0, told, m);
+		else
+			json_object_put(params);
+	}
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * An operation that is over is answered when the wishes it changed are on disk. One that changed
+ * nothing that is kept is answered at once. Answers keep their order.
+ */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "manager/manager.h"
+
+struct saving {
+	struct pairing *p;
+	struct pairing_op *op;
+	uint64_t seq;
+	struct saving *next;
+};
+
+static void answer(struct pairing *p, struct pairing_op *op)
+{
+	if (op->done)
+		op->done(p, &op->err, op->userdata);
+	free(op);
+}
+
+/* Gives the wishes to the writer when they differ from what it has. */
+void saving_changed(struct manager *m)
+{
+	json_object *state;
+
+	if (!m->state || m->phase == MANAGER_STOPPING)
+		return;
+	state = wishes_to_json(m);
+	if (m->saved && json_object_equal(m->saved, state)) {
+		json_object_put(state);
+		return;
+	}
+	json_object_put(m->saved);
+	m->saved = state;
+	m->saved_seq = state_file_save(m->state, state);
+}
+
+void saving_finish(struct pairing *p, struct pairing_op *op)
+{
+	struct manager *m = p->env->ctx;
+	const uint64_t before = m->saved_seq;
+	struct saving **last = &m->savings, *saving;
+
+	saving_changed(m);
+	if (m->saved_seq == before && !m->savings) {
+		answer(p, op);
+		return;
+	}
+	saving = malloc(sizeof(*saving));
+	if (!saving) {
+		answer(p, op);
+		return;
+	}
+	*saving = (struct saving){ .p = p, .op = op, .seq = m->saved_seq };
+	while (*last)
+		last = &(*last)->next;
+	*last = saving;
+}
+
+static void answer_until(struct manager *m, uint64_t seq)
+{
+	while (m->savings && m->savings->seq <= seq) {
+		struct saving *saving = m->savings;
+
+		m->savings = saving->next;
+		answer(saving->p, saving->op);
+		free(saving);
+	}
+}
+
+void saving_done(uint64_t seq, const struct err *err, void *userdata)
+{
+	if (err->code)
+		log_error("%s", err->text);
+	answer_until(userdata, seq);
+}
+
+void saving_flush(struct manager *m)
+{
+	answer_until(m, UINT64_MAX);
+}

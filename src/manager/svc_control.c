@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "manager/svc_control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "manager/json_util.h"
+#include "manager/manager.h"
+#include "manager/relay_json.h"
+#include "manager/sampler.h"
+#include "wire/rpc.h"
+
+struct svc_control {
+	struct manager *m;
+	struct rpc_server *server;
+	char path[4096];
+};
+
+/* A request that waits for counters or for an operation. */
+struct pending {
+	struct manager *m;
+	struct rpc_request *req;
+	int id; /* -1: all */
+	json_object *(*make)(const struct manager *m, unsigned int id,
+			     const struct sampler_view *view);
+};
+
+typedef int (*method_fn)(struct manager *m, struct rpc_request *req, json_object *params,
+			 struct err *err);
+
+static struct pending *pending_new(struct manager *m, struct rpc_request *req, int id,
+				   struct err *err)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending) {
+		err_set(err, -ENOMEM, "control", "out of memory");
+		return NULL;
+	}
+	pending->m = m;
+	pending->req = req;
+	pending->id = id;
+	return pending;
+}
+
+static void list_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+	const struct manager *m = pending->m;
+	json_object *result = json_object_new_object();
+	json_object *relays = json_object_new_array();
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		if (pending->id < 0 ? pairing_in_use(&m->pairings[id]) : pending->id == (int)id)
+			json_object_array_add(relays, pending->make(m, id, view));
+	}
+	json_object_object_add(result, "relays", relays);
+	rpc_reply(pending->req, result);
+	free(pending);
+}
+
+static int do_status(struct manager *m, struct rpc_request *req, json_object *params,
+		     struct err *err)
+{
+	struct pending *pending = pending_new(m, req, -1, err);
+
+	if (!pending)
+		return -ENOMEM;
+	pending->make = relay_json;
+	sampler_ask(m->sampler, 0, list_done, pending);
+	return 0;
+}
+
+static int do_stats(struct manager *m, struct rpc_request *req, json_object *params,
+		    struct err *err)
+{
+	unsigned int id = 0, window = 0;
+	struct pending *pending;
+	const bool one = json_object_object_get_ex(params, "id", NULL);
+	int rc = one ? param_uint(params, "id", m->max_relays - 1, &id, err) : 0;
+
+	if (!rc && json_object_object_get_ex(params, "window_ms", NULL))
+		rc = param_uint(params, "window_ms", SAMPLER_WINDOW_MAX_MS, &window, err);
+	if (rc)
+		return rc;
+	pending = pending_new(m, req, one ? (int)id : -1, err);
+	if (!pending)
+		return -ENOMEM;
+	pending->make = stats_json;
+	sampler_ask(m->sampler, window, list_done, pending);
+	return 0;
+}
+
+static void show_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	rpc_reply(pending->req, relay_show_json(pending->m, pending->id, view));
+	free(pending);
+}
+
+static int do_show(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
+{
+	struct pending *pending;
+	unsigned int id;
+	int rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+
+	if (rc)
+		return rc;
+	if (!pairing_in_use(&m->pairings[id]))
+		return err_set(err, -ENOENT, "relay", "relay %u has neither socket nor device", id);
+	pending = pending_new(m, req, id, err);
+	if (!pending)
+		return -ENOMEM;
+	sampler_ask(m->sampler, 0, show_done, pending);
+	return 0;
+}
+
+static void processes_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+	const struct manager *m = pending->m;
+	json_object *result = json_object_new_object();
+	json_object *processes = json_object_new_array();
+
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		if (m->processes[i])
+			json_object_array_add(processes, process_json(m, i));
+	}
+	json_object_object_add(result, "processes", processes);
+	rpc_reply(pending->req, result);
+	free(pending);
+}
+
+static int do_relays(struct manager *m, struct rpc_request *req, json_object *params,
+		     struct err *err)
+{
+	struct pending *pending = pending_new(m, req, -1, err);
+
+	if (!pending)
+		return -ENOMEM;
+	sampler_ask(m->sampler, 0, processes_done, pending);
+	return 0;
+}
+
+static void op_done(struct pairing *p, const struct err *err, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	if (err->code)
+		rpc_reply_error(pending->req, err);
+	else if (pending->id < 0)
+		rpc_reply(pending->req, NULL);
+	else
+		rpc_reply(pending->req, relay_json(pending->m, p->id, NULL));
+	free(pending);
+}
+
+static int submit(struct manager *m, unsigned int id, struct pairing_op *op,
+		  struct rpc_request *req, bool with_relay, struct err *err)
+{
+	struct pending *pending = pending_new(m, req, with_relay ? (int)id : -1, err);
+	int rc;
+
+	if (!pending)
+		return -ENOMEM;
+	op->deadline_us = manager_now_us(m) + MANAGER_CONTROL_TIMEOUT_US;
+	op->done = op_done;
+	op->userdata = pending;
+	rc = pairing_submit(&m->pairings[id], op, err);
+	if (rc < 0)
+		free(pending);
+	return rc;
+}
+
+static int do_add(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
+{
+	struct pairing_op op = { .kind = OP_ADD, .accept_absent = true, .make_socket = true };
+	const char *device, *backend;
+	unsigned int id;
+	int rc;
+
+	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+	if (!rc)
+		rc = param_text(params, "device", &device, err);
+	if (!rc)
+		rc = wishes_device(m, device, &op.wish, err);
+	if (!rc)
+		rc = config_socket_path(m->cfg, id, op.wish.socket, err);
+	if (rc)
+		return rc;
+	op.wish.backend = m->cfg->backend;
+	backend = json_get_text(params, "backend", NULL);
+	if (backend && config_backend_parse(backend, &op.wish.backend) < 0)
+		return err_set(err, -EINVAL, "parameters",
+			       "backend '%s': allowed are auto, sw and vdpa", backend);
+	op.wish.origin = PAIRING_ORIGIN_CONTROL;
+	op.conditional = json_get_bool(params, "conditional", false);
+	return submit(m, id, &op, req, true, err);
+}
+
+static int do_remove(struct manager *m, struct rpc_request *req, json_object *params,
+		     struct err *err)
+{
+	struct pairing_op op = { .kind = OP_REMOVE };
+	const char *device = json_get_text(params, "device", NULL);
+	unsigned int id;
+	int rc;
+
+	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+	if (!rc && device) {
+		op.check_name = true;
+		rc = wishes_device(m, device, &op.wish, err);
+	}
+	if (rc)
+		return rc;
+	op.conditional = json_get_bool(params, "conditional", false);
+	return submit(m, id, &op, req, false, err);
+}
+
+static int pin_param(const struct manager *m, json_object *params, const char *key, int *cpu,
+		     struct err *err)
+{
+	char workers[256];
+	json_object *member = json_get_member(params, key, json_type_int);
+	const int64_t value = member ? json_object_get_int64(member) : -2;
+
+	if (!member)
+		return err_set(err, -EINVAL, "parameters", "'%s' (a CPU number or -1) is missing",
+			       key);
+	if (value != -1 &&
+	    (value < 0 || value > CPUSET_MAX_CPU || !wishes_pin_is_worker(m, value))) {
+		cpuset_format(&m->cfg->cpu_mask, workers, sizeof(workers));
+		return err_set(err, -EINVAL, key,
+			       "CPU %lld is no worker; worker CPUs are %s (VIRTIOFWD_CPU_MASK)",
+			       (long long)value, workers);
+	}
+	*cpu = value;
+	return 0;
+}
+
+static int do_pin(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
+{
+	struct pairing_op op = { .kind = OP_PIN };
+	unsigned int id;
+	int rc;
+
+	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+	if (!rc)
+		rc = pin_param(m, params, "vf_to_vm", &op.wish.pin[VF_TO_VM], err);
+	if (!rc)
+		rc = pin_param(m, params, "vm_to_vf", &op.wish.pin[VM_TO_VF], err);
+	return rc ? rc : submit(m, id, &op, req, true, err);
+}
+
+static int do_log_level(struct manager *m, struct rpc_request *req, json_object *params,
+			struct err *err)
+{
+	json_object *result;
+	unsigned int level;
+
+	if (json_object_object_get_ex(params, "level", NULL)) {
+		int rc = param_uint(params, "level", LOG_DEBUG, &level, err);
+
+		if (rc)
+			return rc;
+		log_notice("log level is %u now", level);
+		log_set_level(level);
+		relays_set_log_level(m, level);
+	}
+	result = json_object_new_object();
+	json_put_int(result, "level", log_level());
+	rpc_reply(req, result);
+	return 0;
+}
+
+static int do_config(struct manager *m, struct rpc_request *req, json_object *params,
+		     struct err *err)
+{
+	rpc_reply(req, config_to_json(m->cfg));
+	return 0;
+}
+
+static int do_reload(struct manager *m, struct rpc_request *req, json_object *params,
+		     struct err *err)
+{
+	json_object *result, *warnings = json_object_new_array();
+	int rc = manager_reload(m, warnings, err);
+
+	if (rc) {
+		json_object_put(warnings);
+		return rc;
+	}
+	result = json_object_new_object();
+	json_object_object_add(result, "warnings", warnings);
+	rpc_reply(req, result);
+	return 0;
+}
+
+static int do_version(struct manager *m, struct rpc_request *req, json_object *params,
+		      struct err *err)
+{
+	json_object *result = json_object_new_object();
+	const char *dpdk = NULL;
+
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES && !dpdk; i++) {
+		if (m->processes[i] && m->processes[i]->dpdk[0])
+			dpdk = m->processes[i]->dpdk;
+	}
+	json_put_text(result, "version", VIO4WD_VERSION);
+	json_put_int(result, "pid", getpid());
+	json_put_text(result, "dpdk", dpdk);
+	json_put_text(result, "config_file", m->config_file);
+	json_put_int(result, "started", m->started);
+	rpc_reply(req, result);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	method_fn run;
+} methods[] = {
+	{ "status", do_status },   { "show", do_show },
+	{ "add", do_add },	   { "remove", do_remove },
+	{ "pin", do_pin },	   { "stats", do_stats },
+	{ "relays", do_relays },   { "log-level", do_log_level },
+	{ "config", do_config },   { "reload", do_reload },
+	{ "version", do_version },
+};
+
+static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,
+		       json_object *params, int *fds, size_t n_fds, void *userdata)
+{
+	struct svc_control *svc = userdata;
+	struct err err = { 0 };
+
+	if (!req)
+		return;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		if (strcmp(methods[i].name, method))
+			continue;
+		if (methods[i].run(svc->m, req, params, &err) < 0)
+			rpc_reply_error(req, &err);
+		return;
+	}
+	err_set(&err, -EOPNOTSUPP, "method", "unknown method '%.64s'", method);
+	rpc_reply_error(req, &err);
+}
+
+static void on_closed(struct rpc_conn *conn, const struct err *err, void *userdata)
+{
+	if (err->code)
+		log_debug("control: a client was disconnected: %s", err->text);
+}
+
+int svc_control_new(struct svc_control **result, struct manager *m, struct err *err)
+{
+	static const struct rpc_handlers handlers = { .request = on_request, .closed = on_closed };
+	const struct group *group = getgrnam("vio4wd");
+	struct svc_control *svc = calloc(1, sizeof(*svc));
+	int fd, rc;
+
+	if (!svc)
+		return err_set(err, -ENOMEM, "start", "out of memory");
+	svc->m = m;
+	manager_path(m, svc->path, sizeof(svc->path), "control");
+	fd = rpc_listen(svc->path, 0660, err);
+	if (fd < 0) {
+		free(svc);
+		return fd;
+	}
+	if (group && chown(svc->path, -1, group->gr_gid) < 0)
+		log_warning("%s: cannot give it to group vio4wd: %s", svc->path, strerror(errno));
+	rc = rpc_server_new(&svc->server, m->event, fd, &handlers, svc);
+	if (rc < 0) {
+		free(svc);
+		return err_set(err, rc, "start", "control endpoint: %s", strerror(-rc));
+	}
+	*result = svc;
+	return 0;
+}
+
+void svc_control_free(struct svc_control *svc)
+{
+	if (!svc)
+		return;
+	rpc_server_free(svc->server);
+	free(svc);
+}

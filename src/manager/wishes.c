@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Where wishes come from. The configuration says what every relay id starts with (its base); the
+ * state file holds those ids whose wish was changed at run time, and wins over the configuration
+ * when a manager starts again after a crash.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "manager/json_util.h"
+#include "manager/manager.h"
+
+int wishes_device(const struct manager *m, const char *text, struct pairing_wish *wish,
+		  struct err *err)
+{
+	struct devname plain;
+	const char *name = text;
+	int rc;
+
+	rc = config_resolve_device(m->cfg, text, &wish->device, err);
+	if (rc < 0)
+		return rc;
+	if (devname_parse(&plain, text, NULL) == 0)
+		name = plain.text;
+	snprintf(wish->name, sizeof(wish->name), "%s", wish->device.text);
+	for (size_t i = 0; i < m->cfg->n_aliases; i++) {
+		if (!strcmp(m->cfg->aliases[i].name, name))
+			snprintf(wish->name, sizeof(wish->name), "%s", name);
+	}
+	return 0;
+}
+
+bool wishes_pin_is_worker(const struct manager *m, int cpu)
+{
+	return cpu >= 0 && cpu <= CPUSET_MAX_CPU && cpuset_has(&m->cfg->cpu_mask, cpu);
+}
+
+static const struct config_pairing *static_pairing(const struct config *cfg, unsigned int id)
+{
+	for (size_t i = 0; i < cfg->n_static_vfs; i++) {
+		if (cfg->static_vfs[i].id == id)
+			return &cfg->static_vfs[i];
+	}
+	return NULL;
+}
+
+/* The wish of an id as the configuration alone has it. */
+static void base_wish(const struct manager *m, unsigned int id, struct pairing_wish *wish)
+{
+	const struct config_pairing *pairing = static_pairing(m->cfg, id);
+	struct err err;
+
+	memset(wish, 0, sizeof(*wish));
+	wish->pin[VF_TO_VM] = wish->pin[VM_TO_VF] = -1;
+	wish->backend = m->cfg->backend;
+	if (pairing && wishes_device(m, pairing->device, wish, &err) == 0) {
+		wish->has_device = true;
+		wish->origin = PAIRING_ORIGIN_STATIC;
+	} else if (pairing) {
+		log_error("VIRTIOFWD_STATIC_VFS: relay %u: %s", id, err.text);
+	}
+	if (!m->cfg->dynamic_sockets || wish->has_device) {
+		if (config_socket_path(m->cfg, id, wish->socket, &err) < 0)
+			log_error("relay %u: %s", id, err.text);
+		wish->socket_with_device = m->cfg->dynamic_sockets;
+	}
+	for (size_t i = 0; i < m->cfg->n_cpu_pins; i++) {
+		if (m->cfg->cpu_pins[i].id == id) {
+			wish->pin[VF_TO_VM] = m->cfg->cpu_pins[i].vf_to_vm;
+			wish->pin[VM_TO_VF] = m->cfg->cpu_pins[i].vm_to_vf;
+		}
+	}
+}
+
+static bool same_wish(const struct pairing_wish *a, const struct pairing_wish *b)
+{
+	return a->has_device == b->has_device && !strcmp(a->socket, b->socket) &&
+	       !strcmp(a->device.text, b->device.text) &&
+	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin)) &&
+	       !memcmp(a->pin, b->pin, sizeof(a->pin));
+}
+
+void wishes_from_config(struct manager *m)
+{
+	for (unsigned int id = 0; id < m->max_relays; id++)
+		base_wish(m, id, &m->pairings[id].wish);
+}
+
+static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wish)
+{
+	json_object *entry = json_id(id);
+
+	json_put_text(entry, "socket", wish->socket[0] ? wish->socket : NULL);
+	json_put_bool(entry, "socket_with_device", wish->socket_with_device);
+	json_put_text(entry, "device", wish->has_device ? wish->name : NULL);
+	json_put_text(entry, "backend", config_backend_name(wish->backend));
+	json_put_text(entry, "origin", pairing_origin_name(wish->origin));
+	json_put_int(entry, "pin_vf_to_vm", wish->pin[VF_TO_VM]);
+	json_put_int(entry, "pin_vm_to_vf", wish->pin[VM_TO_VF]);
+	return entry;
+}
+
+json_object *wishes_to_json(const struct manager *m)
+{
+	json_object *state = json_object_new_object();
+	json_object *entries = json_object_new_array();
+	struct pairing_wish base;
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		base_wish(m, id, &base);
+		if (!same_wish(&base, &m->pairings[id].wish))
+			json_object_array_add(entries, wish_to_json(id, &m->pairings[id].wish));
+	}
+	json_put_int(state, "version", 1);
+	json_object_object_add(state, "relays", entries);
+	return state;
+}
+
+static int wish_from_json(const struct manager *m, json_object *entry, struct pairing_wish *wish,
+			  struct err *err)
+{
+	const char *device = json_get_text(entry, "device", NULL);
+	const char *socket = json_get_text(entry, "socket", "");
+	int64_t pin[N_DIRECTIONS] = { json_get_int(entry, "pin_vf_to_vm", -1),
+				      json_get_int(entry, "pin_vm_to_vf", -1) };
+
+	memset(wish, 0, sizeof(*wish));
+	if (strlen(socket) >= sizeof(wish->socket))
+		return err_set(err, -ENAMETOOLONG, "state file", "a socket path is too long");
+	snprintf(wish->socket, sizeof(wish->socket), "%s", socket);
+	wish->socket_with_device = json_get_bool(entry, "socket_with_device", false);
+	if (config_backend_parse(json_get_text(entry, "backend", "auto"), &wish->backend) < 0)
+		return err_set(err, -EINVAL, "state file", "unknown backend");
+	if (device) {
+		if (wishes_device(m, device, wish, err) < 0)
+			return err->code;
+		wish->has_device = true;
+		if (pairing_origin_parse(json_get_text(entry, "origin", ""), &wish->origin) < 0)
+			wish->origin = PAIRING_ORIGIN_CONTROL;
+	}
+	for (int i = 0; i < N_DIRECTIONS; i++)
+		wish->pin[i] = wishes_pin_is_worker(m, pin[i]) ? (int)pin[i] : -1;
+	return 0;
+}
+
+static void restore_entry(struct manager *m, json_object *entry)
+{
+	const int64_t id = json_get_int(entry, "id", -1);
+	struct pairing_wish wish;
+	struct err err;
+
+	if (id < 0 || id >= m->max_relays) {
+		log_warning("state file: relay id %lld is out of range: ignored", (long long)id);
+		return;
+	}
+	if (wish_from_json(m, entry, &wish, &err) < 0) {
+		log_warning("state file: relay %lld: %s: ignored", (long long)id, err.text);
+		return;
+	}
+	/* Sockets that every id has are made whatever the file says. */
+	if (!m->cfg->dynamic_sockets)
+		memcpy(wish.socket, m->pairings[id].wish.socket, sizeof(wish.socket));
+	m->pairings[id].wish = wish;
+	log_info("relay %lld: %s (as it was at run time)", (long long)id,
+		 wish.has_device ? wish.name : "no device");
+}
+
+void wishes_restore(struct manager *m)
+{
+	json_object *state = NULL, *entries;
+	char path[4096];
+	struct err err;
+
+	manager_path(m, path, sizeof(path), "state.json");
+	if (state_file_load(path, &state, &err) < 0)
+		log_error("%s", err.text);
+	entries = json_get_member(state, "relays", json_type_array);
+	for (size_t i = 0; entries && i < json_object_array_length(entries); i++)
+		restore_entry(m, json_object_array_get_idx(entries, i));
+	json_object_put(state);
+}
+
+static void applied(struct pairing *p, const struct err *err, void *userdata)
+{
+	if (err->code)
+		log_error("reload: relay %u: %s", p->id, err->text);
+}
+
+static void submit(struct pairing *p, struct pairing_op *op)
+{
+	struct manager *m = p->env->ctx;
+	struct err err;
+
+	op->conditional = true;
+	op->done = applied;
+	op->deadline_us = manager_now_us(m) + MANAGER_CONTROL_TIMEOUT_US;
+	if (pairing_submit(p, op, &err) < 0)
+		log_error("reload: %s", err.text);
+}
+
+static bool same_device(const struct pairing_wish *a, const struct pairing_wish *b)
+{
+	return a->has_device == b->has_device && !strcmp(a->device.text, b->device.text);
+}
+
+static void reload_device(struct pairing *p, const struct pairing_wish *before,
+			  const struct pairing_wish *after)
+{
+	struct pairing_op op = { .wish = *after };
+
+	if (same_device(before, after))
+		return;
+	if (p->wish.has_device && p->wish.origin != PAIRING_ORIGIN_STATIC) {
+		log_warning("reload: relay %u has %s by %s; its static pairing is not applied",
+			    p->id, p->wish.name, pairing_origin_name(p->wish.origin));
+		return;
+	}
+	if (p->wish.has_device) {
+		op.kind = OP_REMOVE;
+		submit(p, &op);
+	}
+	if (after->has_device) {
+		op.kind = OP_ADD;
+		op.accept_absent = op.keep_failed = op.make_socket = true;
+		submit(p, &op);
+	}
+}
+
+void wishes_reload(struct manager *m, const struct config *before)
+{
+	struct manager old = { .cfg = (struct config *)before };
+	struct pairing_wish was, is;
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		struct pairing_op op = { .kind = OP_PIN };
+
+		base_wish(&old, id, &was);
+		base_wish(m, id, &is);
+		reload_device(&m->pairings[id], &was, &is);
+		op.wish = is;
+		if (memcmp(was.pin, is.pin, sizeof(was.pin)))
+			submit(&m->pairings[id], &op);
+	}
+	saving_changed(m);
+}

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <rte_ip.h>
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
@@ -153,8 +152,7 @@ static bool finish_checksum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr
 	uint16_t sum;
 
 	if (field + sizeof(sum) > rte_pktmbuf_data_len(m) ||
-	    rte_raw_cksum_mbuf(m, hdr->csum_start, rte_pktmbuf_pkt_len(m) - hdr->csum_start, &sum) <
-		    0)
+	    !offload_sum(m, hdr->csum_start, rte_pktmbuf_pkt_len(m) - hdr->csum_start, &sum))
 		return false;
 	sum = ~sum;
 	if (sum == 0) /* the same value to TCP, and the only right one to UDP */

@@ -164,6 +164,32 @@ static bool finish_sctp(struct rte_mbuf *m, uint32_t off, uint32_t size)
 	return size == 0;
 }
 
+bool offload_sum(const struct rte_mbuf *m, uint32_t off, uint32_t size, uint16_t *sum)
+{
+	uint32_t total = 0;
+	bool odd = false;
+
+	for (; m && size; m = m->next) {
+		uint32_t here = rte_pktmbuf_data_len(m);
+		uint32_t len;
+		uint16_t part;
+
+		if (off >= here) {
+			off -= here;
+			continue;
+		}
+		len = RTE_MIN(here - off, size);
+		part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), len);
+		total += odd ? rte_bswap16(part) : part;
+		odd ^= len & 1;
+		size -= len;
+		off = 0;
+	}
+	total = (total & 0xffff) + (total >> 16);
+	*sum = (total & 0xffff) + (total >> 16);
+	return size == 0;
+}
+
 static bool finish_l4(struct rte_mbuf *m, uint32_t wanted, uint32_t size)
 {
 	uint32_t off = m->l2_len + m->l3_len;
@@ -186,7 +212,7 @@ static bool finish_l4(struct rte_mbuf *m, uint32_t wanted, uint32_t size)
 	if (wanted & OFFLOAD_SCTP_CKSUM)
 		return finish_sctp(m, off, size);
 	field = rte_pktmbuf_mtod_offset(m, unaligned_uint16_t *, off + field_off);
-	if (rte_raw_cksum_mbuf(m, off, size, &sum) < 0)
+	if (!offload_sum(m, off, size, &sum))
 		return false;
 	sum = ~sum;
 	if (sum == 0 && (wanted & OFFLOAD_UDP_CKSUM))

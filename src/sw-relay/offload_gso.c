@@ -158,7 +158,7 @@ static int l4_checksum(const struct rte_mbuf *m, const struct gso *g, uint8_t pr
 	memcpy(pseudo, ip + (g->ipv6 ? 8 : 12), g->ipv6 ? 32 : 8);
 	put_be16(pseudo + 34, size);
 	pseudo[39] = proto;
-	if (rte_raw_cksum_mbuf(m, off, size, &raw) < 0)
+	if (!offload_sum(m, off, size, &raw))
 		return -EINVAL;
 	sum = raw + rte_raw_cksum(pseudo, sizeof(pseudo));
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -286,6 +286,8 @@ static int cut(const struct offload_ctx *ctx, const struct gso *g, bool chains,
 		copy_payload(&from, p, g->header_len + extra, size);
 		left -= size;
 		p->port = m->port;
+		p->l2_len = g->l2_len;
+		p->l3_len = g->l3_len;
 		r = finish_piece(p, g, piece, id);
 		if (r < 0) {
 			piece++;

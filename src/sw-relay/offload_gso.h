@@ -24,6 +24,10 @@ int offload_segment(const struct offload_ctx *ctx, bool chains, struct rte_mbuf 
 int offload_segment_udp(const struct offload_ctx *ctx, bool chains, struct rte_mbuf *m,
 			uint16_t size, struct rte_mbuf **out);
 
+/* The ones' complement sum of size bytes from off on, not complemented; false when m is shorter.
+ * (rte_raw_cksum_mbuf of DPDK 22.11 loses carries behind a segment of odd length.) */
+bool offload_sum(const struct rte_mbuf *m, uint32_t off, uint32_t size, uint16_t *sum);
+
 /* Fills in the IPv4 header checksum; false when m has no such header where it says. */
 bool offload_finish_ip_checksum(struct rte_mbuf *m);
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* DPDK in a unit test: on ordinary memory, without devices. Included after kselftest_harness.h. */
+#ifndef VIO4WD_TEST_RELAY_EAL_H
+#define VIO4WD_TEST_RELAY_EAL_H
+
+#include <rte_eal.h>
+#include <rte_mbuf.h>
+
+static struct rte_mempool *test_pool;
+
+/* Small mbufs, so that ordinary frames already make chains where a test wants them. */
+static inline int relay_test_main(int argc, char **argv, unsigned int n_mbufs, uint16_t room)
+{
+	static char *eal[] = {
+		"test",		  "--no-huge",	    "--no-pci",	     "-m", "96", "--no-shconf",
+		"--no-telemetry", "--iova-mode=va", "--log-level=4", "-c", "1",	 NULL
+	};
+
+	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]) - 1, eal) < 0)
+		return KSFT_FAIL;
+	test_pool = rte_pktmbuf_pool_create("test", n_mbufs, 32, 0, RTE_PKTMBUF_HEADROOM + room, 0);
+	if (!test_pool)
+		return KSFT_FAIL;
+	/* Tests run in children, which share the pool's memory one after the other. */
+	return test_harness_run(argc, argv);
+}
+
+#endif

@@ -67,8 +67,11 @@ struct backend_ops {
 	 * packet that is already there must make rx_fd readable or be found by the next rx_burst.
 	 */
 	int (*rx_arm)(struct backend *backend, uint16_t queue, bool on);
-	/* Number of queues that received flows are spread over (RSS), at most rx_queues. NULL:
-	 * fixed. */
+	/*
+	 * The number of queue pairs the guest uses: sets rx_queues and tx_queues to what is of use
+	 * then (at least 1, at most what the device has). Called while no worker uses the backend,
+	 * and before start or after stop unless live_spread. NULL: the numbers are fixed.
+	 */
 	int (*spread)(struct backend *backend, uint16_t queues);
 	/* True while the link is up. Not blocking; called by the control thread. */
 	bool (*link)(struct backend *backend);
@@ -81,10 +84,14 @@ struct backend {
 				      before service_device_changed() is called */
 	char device[DEVNAME_MAX];  /* canonical */
 	char driver[32];
-	int port;	    /* ethdev port number, or -1 */
-	uint16_t rx_queues; /* R */
-	uint16_t tx_queues; /* T */
-	uint16_t rx_ring;   /* descriptors per queue: how many mbufs the device may hold */
+	int port;		/* ethdev port number, or -1 */
+	uint16_t rx_queues;	/* R, those in use */
+	uint16_t tx_queues;	/* T */
+	uint16_t rx_queues_set; /* set up in the device, when more than are in use */
+	uint16_t tx_queues_set;
+	bool live_spread;  /* spread works while it is started */
+	uint32_t min_room; /* least data room of an mbuf, 0: any */
+	uint16_t rx_ring;  /* descriptors per queue: how many mbufs the device may hold */
 	uint16_t tx_ring;
 	uint32_t tx_offloads; /* OFFLOAD_* of offload.h: what the device finishes */
 	bool tx_lockfree;     /* any number of workers may send on one queue */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Inside of endpoints, shared by endpoint.c (sockets, add and remove), endpoint_device.c (attach,
+ * detach, queues in use), endpoint_lanes.c (which lanes there are), endpoint_vhost.c (callbacks of
+ * the vhost library) and snapshot.c.
+ *
+ * What the event thread and the control thread both touch is under the tables' lock; the rest is
+ * the control thread's.
+ */
+#ifndef VIO4WD_RELAY_ENDPOINT_INTERNAL_H
+#define VIO4WD_RELAY_ENDPOINT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "sw-relay/endpoint.h"
+#include "sw-relay/lane.h"
+#include "sw-relay/vm.h"
+
+enum endpoint_device {
+	ENDPOINT_NO_DEVICE,
+	ENDPOINT_DEVICE_STARTED,
+	ENDPOINT_DEVICE_HELD, /* being started or restarted: no lane of the endpoint runs */
+};
+
+struct endpoint {
+	TAILQ_ENTRY(endpoint) next;
+	struct endpoint_options options;
+
+	/* under the lock */
+	struct vm *vm; /* in service, or NULL */
+	enum endpoint_device device;
+	struct backend *backend; /* NULL exactly in ENDPOINT_NO_DEVICE */
+	struct rte_mempool *pool;
+	int pool_node; /* NUMA node it was made for */
+	int pins[LANE_DIRECTIONS];
+	struct lane *lanes[LANE_DIRECTIONS][ENDPOINT_MAX_QUEUES];
+	uint64_t connects;
+	uint64_t disconnects;
+	struct timespec vm_since; /* CLOCK_MONOTONIC */
+
+	/* the control thread's */
+	uint16_t spread; /* queue pairs the device was set up for */
+
+	struct lane_stats stats[LANE_DIRECTIONS][ENDPOINT_MAX_QUEUES];
+};
+
+TAILQ_HEAD(endpoint_list, endpoint);
+extern struct endpoint_list endpoints; /* changed by the control thread under the lock */
+
+struct endpoint *endpoint_find(unsigned int id);
+
+/* endpoint_lanes.c */
+void endpoint_lanes_init(void);
+/*
+ * Makes the endpoint's lanes what its VM and device ask for. Lanes that stay as they are go on
+ * undisturbed. Needs the lock. When memory runs out lanes are missing and it is logged.
+ */
+void endpoint_update_lanes(struct endpoint *ep);
+/* Number of queue pairs the VM uses: at least 1. */
+uint16_t endpoint_vm_queues(const struct endpoint *ep);
+
+/* endpoint_device.c */
+/* A pool for the packets of a VM without a device; needs the lock. Failing is logged: then the VM's
+ * packets wait in its rings. */
+void endpoint_drain_pool(struct endpoint *ep);
+/* Takes the pool away when neither VM nor device needs it; needs the lock. */
+void endpoint_drop_pool(struct endpoint *ep);
+/* Brings the device's queues and memory in line with the VM. Control thread, without the lock. */
+void endpoint_refit(struct endpoint *ep);
+
+/* endpoint_vhost.c */
+struct rte_vhost_device_ops;
+extern const struct rte_vhost_device_ops endpoint_vhost_ops;
+int endpoint_vhost_init(struct err *err);
+/* Forgets the connections of an endpoint that goes; needs the lock. */
+void endpoint_vhost_forget(struct endpoint *ep);
+/* Asks for endpoint_work() soon. From any thread. */
+void endpoint_work_later(void);
+
+#endif

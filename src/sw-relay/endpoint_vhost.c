@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What the vhost library tells. Its callbacks come from its event thread, new_connection also from
+ * its reconnect thread (with a lock held that rte_vhost_driver_unregister waits for) or from the
+ * control thread, destroy_device also from the control thread within unregister. So:
+ *
+ *  - only library functions that take a vid are called here, never one that takes a path;
+ *  - new_device and destroy_device run without ring locks: they take the tables' lock and change
+ *    lanes. When destroy_device returns, no worker touches the VM, and the library may unmap it;
+ *  - vring_state_changed runs with the locks of all rings held: it writes atomics and pokes the
+ *    workers, no more. The ring's descriptor is fetched here, where it cannot change, and not by
+ *    workers.
+ *
+ * Sockets take several connections. One VM is in service; another one waits until it has gone: a
+ * QEMU that was killed and started again may be here before the end of the first was noticed.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/virtio_net.h>
+
+#include <rte_vhost.h>
+
+#include "common/log.h"
+#include "sw-relay/endpoint_internal.h"
+#include "sw-relay/worker_table.h"
+
+/* vhost-user requests */
+#define SET_FEATURES 2
+#define RESET_OWNER 4
+#define GET_QUEUE_NUM 17
+
+#define MQ (1ull << VIRTIO_NET_F_MQ)
+#define SETTLE_NS 3000000l /* a front end sets up its rings one by one */
+
+/* The head of a vhost-user message, as the extern handlers get it. */
+struct vhost_user_head {
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size;
+	union {
+		uint64_t u64;
+	} payload;
+} __attribute__((packed));
+
+static struct vm vms[RTE_MAX_VHOST_DEVICE];
+static int work_fd = -1;
+
+static struct vm *vm_of(int vid)
+{
+	return vid >= 0 && vid < RTE_MAX_VHOST_DEVICE ? &vms[vid] : NULL;
+}
+
+void endpoint_work_later(void)
+{
+	struct itimerspec when = { .it_value.tv_nsec = SETTLE_NS };
+
+	timerfd_settime(work_fd, 0, &when, NULL);
+}
+
+int endpoint_work_fd(void)
+{
+	return work_fd;
+}
+
+/* Runs with ring locks held for most requests, like vring_state_changed. */
+static enum rte_vhost_msg_result before_message(int vid, void *message)
+{
+	struct vhost_user_head *head = message;
+	struct vm *vm = vm_of(vid);
+
+	if (!vm || !vm->endpoint)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	switch (head->request) {
+	case GET_QUEUE_NUM: /* the library would say 128 */
+		head->payload.u64 = vm->endpoint->options.max_queues;
+		head->size = sizeof(head->payload.u64);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	case RESET_OWNER: /* takes all rings away and tells nobody */
+		atomic_store(&vm->enabled, 0);
+		break;
+	case SET_FEATURES: /* so does this one with all but the first pair */
+		if (!(head->payload.u64 & MQ))
+			atomic_fetch_and(&vm->enabled, 3ull);
+		break;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static struct endpoint *find_by_path(const char *path)
+{
+	struct endpoint *ep;
+
+	TAILQ_FOREACH(ep, &endpoints, next)
+	{
+		if (strcmp(ep->options.socket, path) == 0)
+			return ep;
+	}
+	return NULL;
+}
+
+static int new_connection(int vid)
+{
+	static const struct rte_vhost_user_extern_ops handlers = { .pre_msg_handle =
+									   before_message };
+	char path[CONFIG_SOCKET_PATH_MAX + 1];
+	struct vm *vm = vm_of(vid);
+	struct endpoint *ep;
+
+	if (!vm || rte_vhost_get_ifname(vid, path, sizeof(path)) < 0)
+		return -1;
+	tables_lock();
+	ep = find_by_path(path);
+	vm->vid = vid;
+	vm->endpoint = ep;
+	vm->running = false;
+	vm->features = 0;
+	vm->enabled = 0;
+	for (unsigned int i = 0; i < VM_RINGS; i++) {
+		vm->rings[i].kick_fd = -1;
+		vm->rings[i].generation++;
+	}
+	tables_unlock();
+	if (!ep)
+		return -1;
+	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
+}
+
+static void destroy_connection(int vid)
+{
+	struct vm *vm = vm_of(vid);
+
+	if (!vm)
+		return;
+	tables_lock();
+	vm->endpoint = NULL;
+	vm->enabled = 0;
+	tables_unlock();
+}
+
+/* Lanes for this VM. */
+static void serve(struct endpoint *ep, struct vm *vm)
+{
+	ep->vm = vm;
+	ep->connects++;
+	clock_gettime(CLOCK_MONOTONIC, &ep->vm_since);
+	if (!ep->pool)
+		endpoint_drain_pool(ep);
+	endpoint_update_lanes(ep);
+}
+
+static int new_device(int vid)
+{
+	struct vm *vm = vm_of(vid);
+	struct endpoint *ep;
+	bool in_service = false;
+	unsigned int id = 0;
+	unsigned int other;
+
+	if (!vm)
+		return -1;
+	for (unsigned int i = 0; i < RTE_MIN(rte_vhost_get_vring_num(vid), VM_RINGS); i++)
+		rte_vhost_enable_guest_notification(vid, i, 0);
+	tables_lock();
+	ep = vm->endpoint;
+	if (ep) {
+		id = ep->options.id;
+		vm->running = true;
+		rte_vhost_get_negotiated_features(vid, &vm->features);
+		in_service = !ep->vm;
+		if (in_service)
+			serve(ep, vm);
+		other = ep->vm->vid;
+	}
+	tables_unlock();
+	if (in_service) {
+		service_vm_changed(id, true);
+		endpoint_work_later();
+	} else if (ep) {
+		log_warning("relay %u: a second VM (connection %d) waits until the one that is "
+			    "connected (%u) has gone",
+			    id, vid, other);
+	}
+	return 0;
+}
+
+static struct vm *next_in_line(const struct endpoint *ep)
+{
+	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		if (vms[i].endpoint == ep && vms[i].running)
+			return &vms[i];
+	}
+	return NULL;
+}
+
+static void destroy_device(int vid)
+{
+	struct vm *vm = vm_of(vid);
+	struct vm *next = NULL;
+	struct endpoint *ep;
+	bool served = false;
+	unsigned int id = 0;
+
+	if (!vm)
+		return;
+	tables_lock();
+	vm->running = false;
+	ep = vm->endpoint;
+	served = ep && ep->vm == vm;
+	if (served) {
+		id = ep->options.id;
+		ep->vm = NULL;
+		ep->disconnects++;
+		endpoint_update_lanes(ep);
+		next = next_in_line(ep);
+		if (next)
+			serve(ep, next);
+		endpoint_drop_pool(ep);
+	}
+	tables_unlock();
+	if (served)
+		service_vm_changed(id, false);
+	if (next) {
+		service_vm_changed(id, true);
+		endpoint_work_later();
+	}
+}
+
+static int vring_state_changed(int vid, uint16_t index, int enable)
+{
+	struct rte_vhost_vring vring;
+	struct vm *vm = vm_of(vid);
+	struct vm_ring *ring;
+
+	if (!vm || index >= VM_RINGS)
+		return 0;
+	ring = &vm->rings[index];
+	if (enable && rte_vhost_get_vhost_vring(vid, index, &vring) == 0) {
+		atomic_store(&ring->kick_fd, vring.kickfd);
+		atomic_store(&ring->size, vring.size);
+		atomic_fetch_or(&vm->enabled, 1ull << index);
+	} else {
+		atomic_fetch_and(&vm->enabled, ~(1ull << index));
+	}
+	atomic_fetch_add(&ring->generation, 1);
+	workers_poke();
+	endpoint_work_later();
+	return 0;
+}
+
+const struct rte_vhost_device_ops endpoint_vhost_ops = {
+	.new_device = new_device,
+	.destroy_device = destroy_device,
+	.vring_state_changed = vring_state_changed,
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+};
+
+void endpoint_vhost_forget(struct endpoint *ep)
+{
+	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		if (vms[i].endpoint == ep)
+			vms[i].endpoint = NULL;
+	}
+}
+
+int endpoint_vhost_init(struct err *err)
+{
+	work_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (work_fd < 0)
+		return err_set(err, -errno, "start", "cannot make a timer: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * VM to VF. A burst is taken from the guest's ring and handed to the device as it is; one pass over
+ * the burst adds up lengths and finds out whether any packet needs more than that.
+ *
+ * If one does (an offload the device lacks, a frame too long), the burst takes the slow path:
+ * packet by packet into `out`, which is sent whenever the next packet might not fit.
+ *
+ * A device without room: what is left stays in the lane (`out`, and behind it the rest of `pkts`
+ * that is not prepared yet), nothing more is taken from the guest until it has gone, and so the
+ * guest's ring fills and the guest waits. After lane_patience without any progress it is dropped:
+ * a device that is stuck must not stop the guest's ring for ever.
+ */
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_ethdev.h>
+#include <rte_vhost.h>
+
+#include "sw-relay/lane.h"
+#include "sw-relay/pool.h"
+
+#define VHOST_BURST 32 /* what the library takes or gives in one call */
+
+#define FROM_GUEST_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO)
+#define SEGMENTED (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
+
+/* Longest packet of a guest in mbufs. */
+#define LARGE_SEGMENTS (65536 / 2048 + 1)
+
+/* The library loses a packet when the pool runs dry in the middle of it: of packets that are long
+ * chains only so many are taken as there is memory for. */
+static unsigned int burst_allowed(const struct lane *lane)
+{
+	if (likely(!lane->cfg.large))
+		return LANE_BURST;
+	return RTE_MIN(pool_free(lane->cfg.pool) / LARGE_SEGMENTS, (unsigned int)VHOST_BURST);
+}
+
+static unsigned int from_guest(struct lane *lane)
+{
+	uint16_t ring = VM_TX_RING(lane->cfg.index);
+	unsigned int allowed = burst_allowed(lane);
+	unsigned int n;
+
+	n = rte_vhost_dequeue_burst(lane->cfg.vm->vid, ring, lane->cfg.pool, lane->pkts,
+				    RTE_MIN(allowed, (unsigned int)VHOST_BURST));
+	if (n == VHOST_BURST && allowed > VHOST_BURST)
+		n += rte_vhost_dequeue_burst(lane->cfg.vm->vid, ring, lane->cfg.pool,
+					     lane->pkts + n, VHOST_BURST);
+	return n;
+}
+
+static unsigned int to_device(struct lane *lane, struct rte_mbuf **pkts, unsigned int n)
+{
+	struct backend *backend = lane->cfg.backend;
+
+	return backend->ops->tx_burst(backend, lane->cfg.tx_queue, pkts, n);
+}
+
+/* Sends what is in out. True when all of it has gone. */
+static bool flush_out(struct lane *lane)
+{
+	unsigned int n = lane->out_n - lane->out_head;
+	struct rte_mbuf **pkts = lane->out + lane->out_head;
+	uint64_t bytes = 0;
+	unsigned int sent;
+
+	for (unsigned int i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	sent = n ? to_device(lane, pkts, n) : 0;
+	for (unsigned int i = sent; i < n; i++)
+		bytes -= pkts[i]->pkt_len;
+	amount_add(&lane->stats->out, sent, bytes);
+	if (sent < n) {
+		lane->out_head += sent;
+		return false;
+	}
+	lane->out_head = lane->out_n = 0;
+	return true;
+}
+
+/* Puts what the device is to get for m at the end of out. */
+static void prepare(struct lane *lane, struct rte_mbuf *m)
+{
+	const struct lane_config *cfg = &lane->cfg;
+	struct offload_ctx ctx = { .pool = cfg->pool, .max_frame = cfg->max_frame };
+	struct offload_drops drops = { 0 };
+
+	if (!offload_from_guest(m)) {
+		lane_drop(lane, LANE_DROP_MALFORMED, &m, 1);
+		return;
+	}
+	if (m->pkt_len > cfg->max_frame && !(m->ol_flags & SEGMENTED)) {
+		lane_drop(lane, LANE_DROP_TOO_LONG, &m, 1);
+		return;
+	}
+	if (!offload_unmet(cfg->offloads, m)) {
+		lane->out[lane->out_n++] = m;
+		return;
+	}
+	lane->out_n += offload_finish(&ctx, cfg->offloads, m, lane->out + lane->out_n, &drops);
+	lane_drop_counted(lane, &drops);
+}
+
+/* Goes on with the packets of pkts that are not prepared yet. */
+static void slow_path(struct lane *lane)
+{
+	while (lane->head < lane->n) {
+		if (lane->out_n + OFFLOAD_MAX_SEGMENTS > LANE_OUT && !flush_out(lane))
+			return;
+		prepare(lane, lane->pkts[lane->head++]);
+	}
+	flush_out(lane);
+}
+
+/* True when nothing waits any more. */
+static bool retry(struct lane *lane, uint64_t now, unsigned int *progress)
+{
+	uint16_t left = lane->out_n - lane->out_head;
+
+	if (flush_out(lane))
+		slow_path(lane);
+	if (!lane_waits(lane)) {
+		*progress = 1;
+		return true;
+	}
+	if (lane->out_n - lane->out_head != left) {
+		*progress = 1;
+		lane->deadline = now + lane_patience;
+		return false;
+	}
+	if (now < lane->deadline)
+		return false;
+	lane_drop(lane, LANE_DROP_QUEUE_FULL, lane->out + lane->out_head, left);
+	lane_drop(lane, LANE_DROP_QUEUE_FULL, lane->pkts + lane->head, lane->n - lane->head);
+	lane->out_head = lane->out_n = lane->head = lane->n = 0;
+	return true;
+}
+
+static void keep(struct lane *lane, struct rte_mbuf **pkts, unsigned int n, uint64_t now)
+{
+	memcpy(lane->out, pkts, n * sizeof(*pkts));
+	lane->out_head = 0;
+	lane->out_n = n;
+	lane->deadline = now + lane_patience;
+}
+
+unsigned int lane_to_vf(struct lane *lane, uint64_t now)
+{
+	const struct lane_config *cfg = &lane->cfg;
+	struct lane_stats *stats = lane->stats;
+	struct rte_mbuf **pkts = lane->pkts;
+	uint64_t flags = 0, bytes = 0;
+	uint32_t longest = 0, segments = 0;
+	unsigned int progress = 0;
+	unsigned int n, sent;
+
+	if (unlikely(lane_waits(lane)) && !retry(lane, now, &progress))
+		return progress;
+
+	stat_add(&stats->polls, 1);
+	n = from_guest(lane);
+	if (!n) {
+		stat_add(&stats->empty_polls, 1);
+		return progress;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t len = pkts[i]->pkt_len;
+
+		bytes += len;
+		longest = RTE_MAX(longest, len);
+		flags |= pkts[i]->ol_flags;
+		segments |= pkts[i]->nb_segs;
+	}
+	amount_add(&stats->in, n, bytes);
+
+	if (unlikely(!cfg->backend)) {
+		lane_drop(lane, LANE_DROP_NOT_CONNECTED, pkts, n);
+		return n;
+	}
+	if (unlikely((flags & (FROM_GUEST_FLAGS | OFFLOAD_FLAGS)) || longest > cfg->max_frame ||
+		     (segments != 1 && !(cfg->offloads & OFFLOAD_MULTI_SEGS)))) {
+		lane->head = 0;
+		lane->n = n;
+		lane->deadline = now + lane_patience;
+		slow_path(lane);
+		return n;
+	}
+	sent = to_device(lane, pkts, n);
+	if (unlikely(sent < n)) {
+		for (unsigned int i = sent; i < n; i++)
+			bytes -= pkts[i]->pkt_len;
+		keep(lane, pkts + sent, n - sent, now);
+	}
+	amount_add(&stats->out, sent, bytes);
+	return n;
+}

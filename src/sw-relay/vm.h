@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A VM as the vhost library shows it: one connection to an endpoint's socket, identified by its
+ * vid. What workers look at is atomic and written by the library's callbacks, which may run with
+ * the rings' locks held and therefore take no lock (endpoint_vhost.c).
+ */
+#ifndef VIO4WD_RELAY_VM_H
+#define VIO4WD_RELAY_VM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sw-relay/endpoint.h"
+
+#define VM_RINGS (2 * ENDPOINT_MAX_QUEUES)
+#define VM_RX_RING(queue) (2 * (queue))	    /* the guest receives: VF to VM */
+#define VM_TX_RING(queue) (2 * (queue) + 1) /* the guest sends: VM to VF */
+#define VM_RX_RINGS_MASK 0x5555555555555555ull
+
+struct vm_ring {
+	_Atomic uint32_t generation; /* counts the changes of state */
+	_Atomic int kick_fd;	     /* the library's; may be closed after a change of generation */
+	_Atomic uint16_t size;
+};
+
+struct vm {
+	int vid;
+	struct endpoint *endpoint; /* NULL: nobody's; under the tables' lock */
+	bool running;		   /* between new_device and destroy_device; likewise */
+	_Atomic uint64_t enabled;  /* a bit for each ring that may be used */
+	uint64_t features;	   /* negotiated, from new_device on */
+	struct vm_ring rings[VM_RINGS];
+};
+
+#endif

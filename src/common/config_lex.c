@@ -41,11 +41,19 @@ static size_t assignment_ahead(const struct scanner *sc)
 	return end < sc->size && sc->data[end] == '=' ? end - sc->pos : 0;
 }
 
+/* Room for one more of n items, in steps that double: NULL when there is no memory. */
+static void *make_room(void *items, size_t n, size_t size)
+{
+	if (n & (n - 1))
+		return items;
+	return reallocarray(items, n ? 2 * n : 1, size);
+}
+
 static int keep_word(struct scanner *sc, struct config_assignment *a, unsigned int line)
 {
 	struct config_word *words;
 
-	words = reallocarray(a->words, a->n_words + 1, sizeof(*words));
+	words = make_room(a->words, a->n_words, sizeof(*words));
 	if (!words)
 		return -ENOMEM;
 	a->words = words;
@@ -147,7 +155,7 @@ static struct config_assignment *new_assignment(const struct scanner *sc, size_t
 {
 	struct config_assignment *items, *a;
 
-	items = reallocarray(out->items, out->n + 1, sizeof(*items));
+	items = make_room(out->items, out->n, sizeof(*items));
 	if (!items)
 		return NULL;
 	out->items = items;

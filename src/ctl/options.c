@@ -54,7 +54,7 @@ int ctl_usage(struct ctl *ctl, const char *fmt, ...)
 
 static int print_help(const struct ctl_command *command)
 {
-	printf("Usage: vio4wdctl [OPTION...] %s%s%s\n\n%s\n%s", command->name,
+	printf("Usage: vio4wdctl [OPTION...] %s%s%s\n\n%s%s", command->name,
 	       *command->usage ? " " : "", command->usage, command->help, global_help);
 	return CTL_OK;
 }
@@ -119,8 +119,6 @@ static int next_option(struct ctl *ctl, const char *order, const struct option *
 		all[n++] = *own;
 	opterr = 0;
 	for (;;) {
-		const char *arg = argv[optind < argc ? optind : argc - 1];
-
 		c = getopt_long(argc, argv, order, all, NULL);
 		if (c == 'h')
 			c = OPT_HELP;
@@ -131,7 +129,6 @@ static int next_option(struct ctl *ctl, const char *order, const struct option *
 			return 'h';
 		if (!set_global(ctl, c, status))
 			return CTL_OPTION_STOP;
-		(void)arg;
 	}
 	if (c == '?' || c == ':') {
 		*status = option_error(ctl, all, argv[optind - 1], c);

@@ -13,6 +13,9 @@
 #include "common/text.h"
 #include "ctl/output.h"
 
+#define MIN_WIDTH 190
+#define WRAP_WIDTH 48
+
 static void put_json(json_object *value, int flags)
 {
 	fputs(json_object_to_json_string_ext(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE),
@@ -84,6 +87,7 @@ struct output_table {
 	struct libscols_table *table;
 	struct libscols_line *line;
 	size_t column, n_rows;
+	int wrapped; /* column whose texts go on below on a terminal; -1: none */
 };
 
 struct output_table *output_table_new(const struct ctl *ctl, const struct output_column *columns,
@@ -93,6 +97,7 @@ struct output_table *output_table_new(const struct ctl *ctl, const struct output
 
 	if (!t)
 		return NULL;
+	t->wrapped = -1;
 	t->table = scols_new_table();
 	if (!t->table) {
 		free(t);
@@ -100,13 +105,23 @@ struct output_table *output_table_new(const struct ctl *ctl, const struct output
 	}
 	scols_table_enable_noheadings(t->table, ctl->no_headings);
 	for (size_t i = 0; i < n_columns; i++) {
-		int flags = columns[i].right ? SCOLS_FL_RIGHT : 0;
+		struct libscols_column *column =
+			scols_table_new_column(t->table, columns[i].name, 0,
+					       columns[i].right	 ? SCOLS_FL_RIGHT
+					       : columns[i].last ? SCOLS_FL_WRAP
+								 : 0);
 
-		/* A width of less than 1 is a share of the terminal's, and a hint only. */
-		if (columns[i].last)
-			flags |= SCOLS_FL_TRUNC;
-		scols_table_new_column(t->table, columns[i].name, columns[i].last ? 0.1 : 0, flags);
+		if (!column || !columns[i].last)
+			continue;
+		/* Lines are broken by output_cell, between words. */
+		scols_column_set_safechars(column, "\n");
+		scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk,
+					  NULL);
+		t->wrapped = (int)i;
 	}
+	/* A narrower terminal breaks the lines itself: a reason of six columns helps nobody. */
+	if (isatty(STDOUT_FILENO) && scols_table_get_termwidth(t->table) < MIN_WIDTH)
+		scols_table_set_termwidth(t->table, MIN_WIDTH);
 	return t;
 }
 
@@ -115,6 +130,24 @@ void output_row(struct output_table *t)
 	t->line = scols_table_new_line(t->table, NULL);
 	t->column = 0;
 	t->n_rows++;
+}
+
+/* Puts newlines in the place of spaces so that lines have about WRAP_WIDTH bytes. */
+static void break_lines(char *text)
+{
+	char *line = text, *space = NULL;
+
+	for (char *p = text; *p; p++) {
+		if (*p != ' ')
+			continue;
+		if (p - line > WRAP_WIDTH && space) {
+			*space = '\n';
+			line = space + 1;
+		}
+		space = p;
+	}
+	if (strlen(line) > WRAP_WIDTH && space && space > line)
+		*space = '\n';
 }
 
 void output_cell(struct output_table *t, const char *fmt, ...)
@@ -129,6 +162,8 @@ void output_cell(struct output_table *t, const char *fmt, ...)
 	if (n < 0)
 		return;
 	text_clean(text);
+	if ((int)t->column == t->wrapped && isatty(STDOUT_FILENO))
+		break_lines(text);
 	if (t->line)
 		scols_line_set_data(t->line, t->column++, *text ? text : "-");
 	free(text);

@@ -26,7 +26,7 @@ size_t json_length(json_object *array); /* 0 for NULL */
 struct output_column {
 	const char *name;
 	bool right; /* numbers */
-	bool last;  /* takes the rest of the line, and is cut there on a terminal */
+	bool last;  /* takes the rest of the line, and goes on below it on a terminal */
 };
 
 struct output_table;

@@ -68,7 +68,7 @@ char *format_reason(json_object *relay, char *buf, size_t size)
 
 	snprintf(buf, size, "%s", reason ? json_object_get_string(reason) : "");
 	if (json_at(relay, "next_try_s"))
-		append(buf, size, "%stried again in %.0f s", *buf ? "; " : "",
+		append(buf, size, "%snext try in %.0f s", *buf ? "; " : "",
 		       json_number(relay, "next_try_s"));
 	return buf;
 }

@@ -48,6 +48,7 @@ struct manager {
 	const char *root; /* of sysfs paths: "" */
 	int64_t started;  /* seconds since the epoch */
 	int lock_fd;
+	bool made_runtime_dir;
 	char pid_file[4096];
 
 	struct relay_user user;
@@ -111,6 +112,7 @@ void relays_set_log_level(struct manager *m, int level);
 void wishes_from_config(struct manager *m);
 void wishes_restore(struct manager *m);
 struct json_object *wishes_to_json(const struct manager *m); /* what the state file holds */
+bool wishes_any_at_run_time(const struct manager *m); /* that differ from the configuration */
 /* Tells the differences between two configurations to the pairings. */
 void wishes_reload(struct manager *m, const struct config *before);
 /* The name users see (the alias where there is one) and the device behind it. */

@@ -249,8 +249,6 @@ static void on_device(struct relay *relay, unsigned int id, bool link, const cha
 
 	if (id >= m->max_relays || m->pairings[id].seen.relay != relay)
 		return;
-	if (error)
-		log_error("relay %u: %s", id, error);
 	pairing_device(&m->pairings[id], link, error);
 }
 

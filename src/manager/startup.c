@@ -40,8 +40,10 @@ static int make_directories(const char *path, struct err *err)
 
 int startup_directories(struct manager *m, struct err *err)
 {
+	const bool there = access(m->cfg->runtime_dir, F_OK) == 0;
 	int rc = make_directories(m->cfg->runtime_dir, err);
 
+	m->made_runtime_dir = !rc && !there;
 	return rc ? err_prefix(err, "VIO4WD_RUNTIME_DIR") : 0;
 }
 
@@ -120,20 +122,23 @@ int startup_pid_file(struct manager *m, struct err *err)
 
 void startup_limits(void)
 {
-	struct rlimit limit;
+	struct rlimit now, limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
 		return;
-	if (limit.rlim_max < NOFILE_WANTED)
-		limit.rlim_max = NOFILE_WANTED;
+	limit.rlim_max = now.rlim_max < NOFILE_WANTED ? NOFILE_WANTED : now.rlim_max;
 	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return;
+	/* Without CAP_SYS_RESOURCE: as far as it goes. */
+	now.rlim_cur = now.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &now) < 0)
 		log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
 void startup_clean(struct manager *m)
 {
-	static const char *const names[] = { "state.json", "state.json.new", "control", "lock" };
+	static const char *const names[] = { "state.json.new", "control", "lock" };
 	char path[PATH_MAX];
 
 	if (m->lock_fd < 0)
@@ -142,11 +147,14 @@ void startup_clean(struct manager *m)
 		manager_path(m, path, sizeof(path), names[i]);
 		unlink(path);
 	}
+	/* What was asked for at run time is there again after `systemctl restart`. */
+	manager_path(m, path, sizeof(path), "state.json");
+	if (!wishes_any_at_run_time(m))
+		unlink(path);
 	if (m->pid_file[0])
 		unlink(m->pid_file);
 	close(m->lock_fd);
 	m->lock_fd = -1;
-	/* Goes when nobody else has put something there. */
-	if (rmdir(m->cfg->runtime_dir) < 0)
+	if (m->made_runtime_dir && rmdir(m->cfg->runtime_dir) < 0)
 		log_debug("%s stays: %s", m->cfg->runtime_dir, strerror(errno));
 }

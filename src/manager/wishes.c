@@ -119,6 +119,18 @@ json_object *wishes_to_json(const struct manager *m)
 	return state;
 }
 
+bool wishes_any_at_run_time(const struct manager *m)
+{
+	struct pairing_wish base;
+
+	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++) {
+		base_wish(m, id, &base);
+		if (!same_wish(&base, &m->pairings[id].wish))
+			return true;
+	}
+	return false;
+}
+
 static int wish_from_json(const struct manager *m, json_object *entry, struct pairing_wish *wish,
 			  struct err *err)
 {

@@ -38,7 +38,7 @@ void output_cell(struct output_table *table, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Prints the table (nothing for an empty one) and frees it. */
 void output_table_print(struct output_table *table);
-/* The same as text, for tests; the caller's. */
+/* The same as text without the last newline, for tests; the caller's. */
 char *output_table_text(struct output_table *table);
 
 /* --- numbers for people; buf has OUTPUT_NUMBER bytes and is returned --- */

@@ -29,6 +29,7 @@
 static void adopt(struct worker *w, struct lane_table *t, uint64_t now)
 {
 	w->current = t;
+	w->current_serial = t->serial;
 	w->n_polled = w->n_timed = w->n_armed = 0;
 	for (unsigned int i = 0; i < t->n; i++) {
 		struct lane *l = t->lanes[i];
@@ -56,10 +57,8 @@ static void adopt(struct worker *w, struct lane_table *t, uint64_t now)
 
 void worker_take_up(struct worker *w, uint64_t now)
 {
-	struct lane_table *t = atomic_load_explicit(&w->table, memory_order_acquire);
-
-	if (t != w->current)
-		adopt(w, t, now);
+	if (unlikely(worker_table_changed(w)))
+		adopt(w, atomic_load_explicit(&w->table, memory_order_acquire), now);
 }
 
 /* A ring of some VM changed: lanes whose rings did begin anew. */

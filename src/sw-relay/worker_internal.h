@@ -19,6 +19,7 @@
 
 /* Published to one worker. The arrays behind are the worker's own. */
 struct lane_table {
+	uint64_t serial; /* of the publication: there are only two tables that take turns */
 	unsigned int n;
 	unsigned int capacity;
 	struct lane **lanes;
@@ -44,6 +45,7 @@ struct worker {
 	/* written by the worker */
 	atomic_bool sleeping __rte_cache_aligned;
 	struct lane_table *current;
+	uint64_t current_serial;
 	unsigned int n_polled;
 	unsigned int n_timed;
 	unsigned int n_armed;
@@ -83,6 +85,13 @@ extern uint64_t worker_timed_cycles; /* between looks at timed lanes */
 void *worker_main(void *worker);
 /* Goes over to the published table if it is another one. */
 void worker_take_up(struct worker *w, uint64_t now);
+/* It is another one. */
+static inline bool worker_table_changed(struct worker *w)
+{
+	struct lane_table *t = atomic_load_explicit(&w->table, memory_order_acquire);
+
+	return t != w->current || t->serial != w->current_serial;
+}
 
 /* worker_sleep.c, in the worker's thread */
 int worker_sleep_init(struct worker *w);

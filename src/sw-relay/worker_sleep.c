@@ -276,8 +276,8 @@ void worker_block(struct worker *w)
 	int n;
 
 	atomic_store(&w->sleeping, true);
-	if (atomic_load(&w->table) != w->current || atomic_load(&w->poked) ||
-	    atomic_load(&w->stop)) {
+	atomic_thread_fence(memory_order_seq_cst);
+	if (worker_table_changed(w) || atomic_load(&w->poked) || atomic_load(&w->stop)) {
 		atomic_store(&w->sleeping, false);
 		return;
 	}

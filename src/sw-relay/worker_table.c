@@ -5,7 +5,8 @@
  *
  * A worker has two tables of equal capacity: one is published, the other is where the next one is
  * written. After publishing, all workers pass a quiescent state, and the old one is free again. So
- * taking lanes away needs no memory and cannot fail.
+ * taking lanes away needs no memory and cannot fail. A worker that slept meanwhile may find the
+ * table it had, rewritten: the serial tells.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +67,9 @@ static struct lane_table *spare(struct worker *w)
 
 static void publish(struct worker *w, struct lane_table *t)
 {
+	static uint64_t serial;
+
+	t->serial = ++serial;
 	atomic_store(&w->table, t);
 	wake(w);
 }

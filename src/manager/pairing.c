@@ -142,6 +142,8 @@ static enum pairing_state state_of(const struct pairing *p)
 
 	if (up)
 		return p->seen.vm ? PAIRING_ACTIVE : PAIRING_LISTENING;
+	if (p->step == STEP_DETACH)
+		return p->state; /* until it is gone */
 	if (p->failed_step == STEP_ENDPOINT_ADD)
 		return PAIRING_FAILED;
 	if (p->wish.has_device && !p->seen.present)

@@ -26,7 +26,7 @@
 #define CONNECT_WAIT_MIN_US 1000
 #define CONNECT_WAIT_MAX_US 50000
 #define START_DEADLINE_US 15000000ull /* a fresh process: the first hugepages take their time */
-#define ADOPT_DEADLINE_US 2000000ull  /* one that runs already */
+#define ADOPT_DEADLINE_US 5000000ull  /* one that runs already */
 #define QUICK_DEATH_US 5000000ull
 #define RESTART_MIN_US 1000000ull
 #define RESTART_MAX_US 60000000ull
@@ -216,7 +216,7 @@ static void hello_done(json_object *result, const struct err *err, void *userdat
 	relay->max_ports = json_get_int(result, "max_ports", RELAY_PORTS_DEFAULT);
 	snprintf(relay->dpdk, sizeof(relay->dpdk), "%s", json_get_text(result, "dpdk", ""));
 	version = json_get_text(result, "version", "");
-	log_info("relay process %u: pid %d, NUMA node %d, %s, started in %.0f ms", relay->number,
+	log_info("relay process %u: pid %d, NUMA node %d, %s, answers after %.0f ms", relay->number,
 		 relay->pid, relay->numa_node, relay->dpdk, (now_us() - relay->started_us) / 1e3);
 	if (strcmp(version, VIO4WD_VERSION))
 		log_notice("relay process %u is of version %s, the manager of %s: it changes when "
@@ -369,7 +369,7 @@ static int adopt(struct relay *relay)
 	relay->child = false;
 	relay->adopted = true;
 	relay->started_us = now_us();
-	relay->started = time(NULL);
+	relay->started = pid_started(relay->pid);
 	log_notice("relay process %u (pid %d) runs already: taking it over", relay->number,
 		   relay->pid);
 	set_timer(relay, &relay->deadline, ADOPT_DEADLINE_US, on_deadline);

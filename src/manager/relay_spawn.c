@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -139,6 +140,30 @@ pid_t relay_spawn(const struct relay *relay, struct err *err)
 		return err_set(err, -rc, "start", "cannot start %s: %s", relay->setup->program,
 			       strerror(rc));
 	return pid;
+}
+
+int64_t pid_started(pid_t pid)
+{
+	char path[64], line[1024];
+	unsigned long long ticks = 0;
+	struct timespec up;
+	const char *rest = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	/* The name in parentheses may hold anything: fields are counted from its end. */
+	if (f && fgets(line, sizeof(line), f))
+		rest = strrchr(line, ')');
+	if (f)
+		fclose(f);
+	if (!rest || sscanf(rest,
+			    ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %*s %*s %llu",
+			    &ticks) != 1)
+		return time(NULL);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	return time(NULL) - (up.tv_sec - (int64_t)(ticks / sysconf(_SC_CLK_TCK)));
 }
 
 int pidfd_of(pid_t pid)

@@ -9,6 +9,8 @@
  * the manager's business. Returns the pid or a negative errno. */
 pid_t relay_spawn(const struct relay *relay, struct err *err);
 
+/* When a process was started, seconds since the epoch; now when that cannot be found out. */
+int64_t pid_started(pid_t pid);
 int pidfd_of(pid_t pid); /* pidfd_open(2): the fd, close-on-exec, or a negative errno */
 int pidfd_signal(int pidfd, int signal);
 

@@ -101,7 +101,7 @@ int socket_prepare(const char *path, bool client, const struct relay_user *user,
 			       "%s is served by another process; stop that one or choose another "
 			       "path",
 			       path);
-	log_info("removing the stale socket %s", path);
+	log_debug("removing the stale socket %s", path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_set(err, -errno, "socket path", "%s: %s", path, strerror(errno));
 	return 0;

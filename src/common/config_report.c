@@ -8,14 +8,24 @@
 #include "common/config_report.h"
 #include "common/text.h"
 
+static unsigned int count_shown(const struct config_report *report, bool is_error)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < report->n_issues; i++)
+		n += report->issues[i].is_error == is_error;
+	return n;
+}
+
 void config_report_add(struct config_report *report, bool is_error, unsigned int line,
 		       const char *fmt, ...)
 {
+	unsigned int shown = count_shown(report, is_error);
 	struct config_issue *issues, *issue;
 	va_list ap;
 
 	report->n_errors += is_error;
-	if (report->n_issues > CONFIG_ISSUES_MAX)
+	if (shown > CONFIG_ISSUES_MAX)
 		return;
 	issues = reallocarray(report->issues, report->n_issues + 1, sizeof(*issues));
 	if (!issues)
@@ -24,9 +34,9 @@ void config_report_add(struct config_report *report, bool is_error, unsigned int
 	issue = &issues[report->n_issues++];
 	issue->is_error = is_error;
 	issue->line = line;
-	if (report->n_issues > CONFIG_ISSUES_MAX) {
-		issue->line = 0;
-		snprintf(issue->text, sizeof(issue->text), "there is more; mend these first");
+	if (shown == CONFIG_ISSUES_MAX) {
+		snprintf(issue->text, sizeof(issue->text), "there are more %s than are shown",
+			 is_error ? "errors" : "warnings");
 		return;
 	}
 	va_start(ap, fmt);
@@ -35,12 +45,10 @@ void config_report_add(struct config_report *report, bool is_error, unsigned int
 	text_clean(issue->text);
 }
 
-/* Stable, and there are few. The line that says that there is more stays the last. */
+/* Stable, and there are few. */
 void config_report_sort(struct config_report *report)
 {
-	size_t n = report->n_issues < CONFIG_ISSUES_MAX ? report->n_issues : CONFIG_ISSUES_MAX;
-
-	for (size_t i = 1; i < n; i++) {
+	for (size_t i = 1; i < report->n_issues; i++) {
 		struct config_issue moved = report->issues[i];
 		size_t to = i;
 

@@ -6,7 +6,8 @@
 
 #include "common/config.h"
 
-#define CONFIG_ISSUES_MAX 200 /* further ones are counted, and said to be left out */
+/* Of errors and of warnings, each; that there are more is said. So warnings never hide an error. */
+#define CONFIG_ISSUES_MAX 200
 
 void config_report_add(struct config_report *report, bool is_error, unsigned int line,
 		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));

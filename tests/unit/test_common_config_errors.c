@@ -295,7 +295,24 @@ TEST_F(config, many_errors_are_counted_and_cut) {
 	EXPECT_EQ(-EINVAL, config_case_read(c, text));
 	EXPECT_EQ(2000, c->report.n_errors);
 	ASSERT_EQ(CONFIG_ISSUES_MAX + 1, c->report.n_issues);
-	EXPECT_NE(NULL, strstr(c->report.issues[CONFIG_ISSUES_MAX].text, "more"));
+	EXPECT_NE(NULL, strstr(c->report.issues[CONFIG_ISSUES_MAX].text, "more errors"));
+}
+
+TEST_F(config, warnings_do_not_hide_errors) {
+	struct config_case *c = &self->c;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	for (unsigned int i = 0; i < 1000; i++)
+		fputs("VIRTIOFWD_JUMBO=perhaps\n", out);
+	fclose(out);
+	EXPECT_EQ(-EINVAL, config_case_read(c, text));
+	EXPECT_EQ(1, c->report.n_errors);
+	ASSERT_EQ(CONFIG_ISSUES_MAX + 2, c->report.n_issues);
+	EXPECT_TRUE(c->report.issues[CONFIG_ISSUES_MAX + 1].is_error);
+	EXPECT_EQ(1000, c->report.issues[CONFIG_ISSUES_MAX + 1].line);
+	free(text);
 }
 
 TEST_HARNESS_MAIN

@@ -91,7 +91,7 @@ void packet_rx_stop(struct packet_queue *q)
 }
 
 /* The tag that the kernel (or the NIC) took out of the frame and into skb->vlan_tci. */
-static bool slot_restore_vlan(struct packet_slot *s, const struct msghdr *h)
+static bool restore_vlan(struct rte_mbuf *m, struct virtio_net_hdr *hdr, const struct msghdr *h)
 {
 	struct tpacket_auxdata aux;
 	const struct cmsghdr *c = CMSG_FIRSTHDR(h);
@@ -106,9 +106,9 @@ static bool slot_restore_vlan(struct packet_slot *s, const struct msghdr *h)
 		return true;
 	if (aux.tp_status & TP_STATUS_VLAN_TPID_VALID)
 		tpid = aux.tp_vlan_tpid;
-	if (rte_pktmbuf_data_len(s->mbuf) < 2 * RTE_ETHER_ADDR_LEN)
+	if (rte_pktmbuf_data_len(m) < 2 * RTE_ETHER_ADDR_LEN)
 		return false;
-	frame = (uint8_t *)rte_pktmbuf_prepend(s->mbuf, sizeof(struct rte_vlan_hdr));
+	frame = (uint8_t *)rte_pktmbuf_prepend(m, sizeof(struct rte_vlan_hdr));
 	if (!frame)
 		return false;
 	memmove(frame, frame + sizeof(struct rte_vlan_hdr), 2 * RTE_ETHER_ADDR_LEN);
@@ -116,7 +116,7 @@ static bool slot_restore_vlan(struct packet_slot *s, const struct msghdr *h)
 	frame[13] = tpid;
 	frame[14] = aux.tp_vlan_tci >> 8;
 	frame[15] = aux.tp_vlan_tci;
-	s->hdr.csum_start += sizeof(struct rte_vlan_hdr);
+	hdr->csum_start += sizeof(struct rte_vlan_hdr);
 	return true;
 }
 
@@ -269,7 +269,7 @@ static struct rte_mbuf *slot_take(struct packet_backend *b, struct packet_queue 
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
-	if (slot_restore_vlan(s, &msg->msg_hdr)) {
+	if (restore_vlan(m, &s->hdr, &msg->msg_hdr)) {
 		switch (translate(m, &s->hdr)) {
 		case RX_READY:
 			return m;

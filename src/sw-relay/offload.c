@@ -140,6 +140,20 @@ static bool ip_header_checked(const struct rte_mbuf *m, uint32_t *l4_size)
 	return true;
 }
 
+/* As rte_hash_crc(), which does not mind where data lies only because x86 does not. */
+static uint32_t crc32c(const uint8_t *data, uint32_t size, uint32_t crc)
+{
+	for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t), data += sizeof(uint64_t)) {
+		uint64_t v;
+
+		memcpy(&v, data, sizeof(v));
+		crc = rte_hash_crc_8byte(v, crc);
+	}
+	while (size--)
+		crc = rte_hash_crc_1byte(*data++, crc);
+	return crc;
+}
+
 static bool finish_sctp(struct rte_mbuf *m, uint32_t off, uint32_t size)
 {
 	struct rte_sctp_hdr *sctp = rte_pktmbuf_mtod_offset(m, struct rte_sctp_hdr *, off);
@@ -155,7 +169,7 @@ static bool finish_sctp(struct rte_mbuf *m, uint32_t off, uint32_t size)
 			continue;
 		}
 		len = RTE_MIN(here - off, size);
-		crc = rte_hash_crc(rte_pktmbuf_mtod_offset(seg, const void *, off), len, crc);
+		crc = crc32c(rte_pktmbuf_mtod_offset(seg, const uint8_t *, off), len, crc);
 		size -= len;
 		off = 0;
 	}
@@ -193,7 +207,6 @@ bool offload_sum(const struct rte_mbuf *m, uint32_t off, uint32_t size, uint16_t
 static bool finish_l4(struct rte_mbuf *m, uint32_t wanted, uint32_t size)
 {
 	uint32_t off = m->l2_len + m->l3_len;
-	unaligned_uint16_t *field;
 	uint32_t header, field_off;
 	uint16_t sum;
 
@@ -211,13 +224,12 @@ static bool finish_l4(struct rte_mbuf *m, uint32_t wanted, uint32_t size)
 		return false;
 	if (wanted & OFFLOAD_SCTP_CKSUM)
 		return finish_sctp(m, off, size);
-	field = rte_pktmbuf_mtod_offset(m, unaligned_uint16_t *, off + field_off);
 	if (!offload_sum(m, off, size, &sum))
 		return false;
 	sum = ~sum;
 	if (sum == 0 && (wanted & OFFLOAD_UDP_CKSUM))
 		sum = 0xffff; /* 0 means "none" to UDP */
-	*field = sum;
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, off + field_off), &sum, sizeof(sum));
 	return true;
 }
 

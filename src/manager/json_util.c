@@ -3,6 +3,7 @@
 #include "manager/json_util.h"
 
 #include <errno.h>
+#include <string.h>
 
 json_object *json_get_member(json_object *object, const char *key, json_type type)
 {
@@ -59,9 +60,42 @@ int param_uint(json_object *params, const char *key, unsigned int max, unsigned 
 
 int param_text(json_object *params, const char *key, const char **value, struct err *err)
 {
-	*value = json_get_text(params, key, NULL);
+	int rc;
+
+	*value = NULL;
+	rc = param_optional_text(params, key, value, err);
+	if (rc)
+		return rc;
 	if (!*value || !**value)
 		return err_set(err, -EINVAL, "parameters", "'%s' (a text) is missing", key);
+	return 0;
+}
+
+int param_optional_text(json_object *params, const char *key, const char **value, struct err *err)
+{
+	json_object *member;
+	const char *text;
+
+	if (!json_object_object_get_ex(params, key, &member) || !member)
+		return 0;
+	if (!json_object_is_type(member, json_type_string))
+		return err_set(err, -EINVAL, "parameters", "'%s' must be a text", key);
+	text = json_object_get_string(member);
+	if (strlen(text) != (size_t)json_object_get_string_len(member))
+		return err_set(err, -EINVAL, "parameters", "'%s' has a NUL character", key);
+	*value = text;
+	return 0;
+}
+
+int param_optional_bool(json_object *params, const char *key, bool *value, struct err *err)
+{
+	json_object *member;
+
+	if (!json_object_object_get_ex(params, key, &member) || !member)
+		return 0;
+	if (!json_object_is_type(member, json_type_boolean))
+		return err_set(err, -EINVAL, "parameters", "'%s' must be true or false", key);
+	*value = json_object_get_boolean(member);
 	return 0;
 }
 

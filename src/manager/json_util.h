@@ -22,6 +22,9 @@ json_object *json_get_member(json_object *object, const char *key, json_type typ
 int param_uint(json_object *params, const char *key, unsigned int max, unsigned int *value,
 	       struct err *err);
 int param_text(json_object *params, const char *key, const char **value, struct err *err);
+/* Parameters that may be left out, or null: *value is as it was then. */
+int param_optional_text(json_object *params, const char *key, const char **value, struct err *err);
+int param_optional_bool(json_object *params, const char *key, bool *value, struct err *err);
 
 /* An object with one member, for calls. */
 json_object *json_id(unsigned int id);

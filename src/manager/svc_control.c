@@ -182,7 +182,7 @@ static int submit(struct manager *m, unsigned int id, struct pairing_op *op,
 static int do_add(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
 {
 	struct pairing_op op = { .kind = OP_ADD, .accept_absent = true, .make_socket = true };
-	const char *device, *backend;
+	const char *device, *backend = NULL;
 	unsigned int id;
 	int rc;
 
@@ -193,15 +193,17 @@ static int do_add(struct manager *m, struct rpc_request *req, json_object *param
 		rc = wishes_device(m, device, &op.wish, err);
 	if (!rc)
 		rc = config_socket_path(m->cfg, id, op.wish.socket, err);
+	if (!rc)
+		rc = param_optional_text(params, "backend", &backend, err);
+	if (!rc)
+		rc = param_optional_bool(params, "conditional", &op.conditional, err);
 	if (rc)
 		return rc;
 	op.wish.backend = m->cfg->backend;
-	backend = json_get_text(params, "backend", NULL);
 	if (backend && config_backend_parse(backend, &op.wish.backend) < 0)
 		return err_set(err, -EINVAL, "parameters",
 			       "backend '%s': allowed are auto, sw and vdpa", backend);
 	op.wish.origin = PAIRING_ORIGIN_CONTROL;
-	op.conditional = json_get_bool(params, "conditional", false);
 	return submit(m, id, &op, req, true, err);
 }
 
@@ -209,19 +211,20 @@ static int do_remove(struct manager *m, struct rpc_request *req, json_object *pa
 		     struct err *err)
 {
 	struct pairing_op op = { .kind = OP_REMOVE };
-	const char *device = json_get_text(params, "device", NULL);
+	const char *device = NULL;
 	unsigned int id;
 	int rc;
 
 	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+	if (!rc)
+		rc = param_optional_bool(params, "conditional", &op.conditional, err);
+	if (!rc)
+		rc = param_optional_text(params, "device", &device, err);
 	if (!rc && device) {
 		op.check_name = true;
 		rc = wishes_device(m, device, &op.wish, err);
 	}
-	if (rc)
-		return rc;
-	op.conditional = json_get_bool(params, "conditional", false);
-	return submit(m, id, &op, req, false, err);
+	return rc ? rc : submit(m, id, &op, req, false, err);
 }
 
 static int pin_param(const struct manager *m, json_object *params, const char *key, int *cpu,

@@ -55,7 +55,7 @@ class Child:
         self.send(line)
         return self.expect(pattern, timeout, offset)
 
-    def signal(self, number):
+    def kill(self, number):
         os.kill(self.pid, number)
 
     def end(self, number=signal.SIGTERM, timeout=10.0):

@@ -38,7 +38,7 @@ class Relay:
         self.child = Child(
             [build / "src/sw-relay/vio4wd-relay", "--relay", 0, "--socket", control,
              "--cpus", WORKER_CPU, "--control-cpu", GENERATOR_CPU, "--numa-node", 0,
-             "--user", os.getuid(), "--group", os.getgid(), "--poll", poll,
+             "--user", "nobody", "--group", "nogroup", "--poll", poll,
              "--max-sleep-us", 50, "--hugepages", "yes", "--log-level", 5],
             run / "relay.log", nice=NICE)
         self.pid = self.child.pid

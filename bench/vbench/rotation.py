@@ -66,7 +66,7 @@ class Pair:
     def _signal(self, number):
         for process in (self.generator, self.program):
             if process:
-                process.child.signal(number)
+                process.child.kill(number)
 
     def pause(self):
         self._signal(signal.SIGSTOP)

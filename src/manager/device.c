@@ -93,15 +93,15 @@ int device_missing(const struct devname *dev, struct err *err)
 {
 	switch (dev->kind) {
 	case DEVNAME_NETDEV:
-		return err_set(err, -ENODEV, "device",
+		return err_set(err, -ENODEV, "no such device",
 			       "%s: there is no network interface of that name in the manager's "
 			       "network namespace; create it first",
 			       dev->text);
 	case DEVNAME_PF_VF:
-		return err_set(err, -ENODEV, "device",
+		return err_set(err, -ENODEV, "no such device",
 			       "%s: the PF has no such VF; see sriov_numvfs of the PF", dev->text);
 	default:
-		return err_set(err, -ENODEV, "device",
+		return err_set(err, -ENODEV, "no such device",
 			       "%s: no such PCI function on this host; see lspci -D", dev->text);
 	}
 }

@@ -17,7 +17,8 @@
 #include "manager/sampler.h"
 
 #define ENDPOINT_QUEUES 32 /* most queue pairs offered to a VM */
-#define PACKET_SOCKETS 8   /* of a network interface: over so many flows are spread */
+#define PACKET_SOCKETS_MIN 4
+#define PACKET_SOCKETS_MAX 16
 #define MTU_ORDINARY 1500
 #define MTU_JUMBO 9000
 
@@ -79,7 +80,7 @@ static int env_admit(struct pairing *p, const struct pairing_op *op, struct err 
 
 	for (size_t i = 0; i < m->cfg->n_exclude; i++) {
 		if (!strcmp(m->cfg->exclude[i], op->wish.device.text))
-			return err_set(err, -EPERM, "device",
+			return err_set(err, -EPERM, "device excluded",
 				       "%s is excluded by VIO4WD_EXCLUDE in %s",
 				       op->wish.device.text, m->cfg->file);
 	}
@@ -90,11 +91,11 @@ static int env_admit(struct pairing *p, const struct pairing_op *op, struct err 
 			continue;
 		if (other->wish.has_device &&
 		    !strcmp(other->wish.device.text, op->wish.device.text))
-			return err_set(err, -EBUSY, "device", "%s is in use by relay %u",
+			return err_set(err, -EBUSY, "device in use", "%s is in use by relay %u",
 				       op->wish.name, id);
 		if (op->wish.socket[0] && !strcmp(other->wish.socket, op->wish.socket))
-			return err_set(err, -EEXIST, "socket", "%s is the socket of relay %u",
-				       op->wish.socket, id);
+			return err_set(err, -EEXIST, "socket in use",
+				       "%s is the socket of relay %u", op->wish.socket, id);
 	}
 	return 0;
 }
@@ -284,10 +285,21 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	return params;
 }
 
+/* Over so many are the flows of a network interface spread: one for each worker, and some more than
+ * one for guests with several queues. */
+static unsigned int packet_sockets(const struct manager *m)
+{
+	const unsigned int workers = cpuset_count(&m->cfg->cpu_mask);
+
+	if (workers < PACKET_SOCKETS_MIN)
+		return PACKET_SOCKETS_MIN;
+	return workers < PACKET_SOCKETS_MAX ? workers : PACKET_SOCKETS_MAX;
+}
+
 static int start_attach(struct pairing *p, struct err *err)
 {
 	struct manager *m = manager_of(p);
-	int fds[PACKET_SOCKETS], n_fds = 0, rc;
+	int fds[PACKET_SOCKETS_MAX], n_fds = 0, rc;
 	struct device_facts facts;
 
 	if (held_by_other(p, err))
@@ -302,7 +314,7 @@ static int start_attach(struct pairing *p, struct err *err)
 	if (rc)
 		return rc;
 	if (p->wish.device.kind == DEVNAME_NETDEV) {
-		n_fds = packet_socket_open(p->wish.device.netdev, PACKET_SOCKETS, fds, err);
+		n_fds = packet_socket_open(p->wish.device.netdev, packet_sockets(m), fds, err);
 		if (n_fds < 0)
 			return n_fds;
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "manager/device.h"
 #include "manager/pairing.h"
 
 int pairing_submit(struct pairing *p, const struct pairing_op *op, struct err *err)
@@ -75,12 +76,12 @@ static int begin_add(struct pairing *p, struct pairing_op *op, struct err *err)
 
 	if (p->wish.has_device) {
 		if (strcmp(p->wish.device.text, op->wish.device.text))
-			return err_set(err, -EBUSY, "relay",
+			return err_set(err, -EBUSY, "relay in use",
 				       "relay %u has %s already; remove that first", p->id,
 				       p->wish.name);
 		if (!op->conditional)
-			return err_set(err, -EEXIST, "relay", "relay %u has %s already", p->id,
-				       p->wish.name);
+			return err_set(err, -EEXIST, "already attached", "relay %u has %s already",
+				       p->id, p->wish.name);
 	}
 	rc = p->env->admit(p, op, err);
 	if (!rc)
@@ -103,8 +104,8 @@ static int begin_add(struct pairing *p, struct pairing_op *op, struct err *err)
 static int check_name(struct pairing *p, const struct pairing_op *op, struct err *err)
 {
 	if (op->check_name && strcmp(p->wish.device.text, op->wish.device.text))
-		return err_set(err, -EINVAL, "device", "relay %u has %s, not %s", p->id,
-			       p->wish.name, op->wish.name);
+		return err_set(err, -EINVAL, "other device attached", "relay %u has %s, not %s",
+			       p->id, p->wish.name, op->wish.name);
 	return 0;
 }
 
@@ -113,9 +114,9 @@ static int begin_remove(struct pairing *p, struct pairing_op *op, struct err *er
 	int rc;
 
 	if (!p->wish.has_device)
-		return op->conditional
-			       ? 1
-			       : err_set(err, -ENOENT, "relay", "relay %u has no device", p->id);
+		return op->conditional ? 1
+				       : err_set(err, -ENOENT, "nothing attached",
+						 "relay %u has no device", p->id);
 	rc = check_name(p, op, err);
 	if (rc)
 		return rc;
@@ -128,11 +129,11 @@ static int begin_remove(struct pairing *p, struct pairing_op *op, struct err *er
 static int begin_add_socket(struct pairing *p, struct pairing_op *op, struct err *err)
 {
 	if (p->wish.socket[0] && strcmp(p->wish.socket, op->wish.socket))
-		return err_set(err, -EBUSY, "relay", "relay %u has the socket %s already", p->id,
-			       p->wish.socket);
+		return err_set(err, -EBUSY, "relay in use", "relay %u has the socket %s already",
+			       p->id, p->wish.socket);
 	if (p->wish.socket[0] && !op->conditional)
-		return err_set(err, -EEXIST, "relay", "relay %u has the socket %s already", p->id,
-			       p->wish.socket);
+		return err_set(err, -EEXIST, "already there", "relay %u has the socket %s already",
+			       p->id, p->wish.socket);
 	memcpy(p->wish.socket, op->wish.socket, sizeof(p->wish.socket));
 	p->wish.socket_with_device = false;
 	return begin_add(p, op, err);
@@ -264,13 +265,11 @@ static bool expire(struct pairing *p)
 	return any;
 }
 
-static void refuse(struct pairing *p, struct pairing_op *op, int rc, const struct err *err)
+static void refuse(struct pairing *p, struct pairing_op *op, const struct err *err)
 {
 	op->err = *err;
 	if (!op->err.code)
-		err_set(&op->err, rc, "device",
-			"%s does not exist on this host; create it first or see vio4wdctl add",
-			op->wish.name);
+		device_missing(&op->wish.device, &op->err);
 	p->wish = op->before;
 	op->phase = OP_UNWINDING;
 	pairing_retry_now(p);
@@ -307,7 +306,7 @@ bool pairing_ops_advance(struct pairing *p)
 		if (!rc)
 			return false;
 		if (rc < 0) {
-			refuse(p, op, rc, &err);
+			refuse(p, op, &err);
 			return true;
 		}
 	}

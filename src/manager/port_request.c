@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
+
 typedef Virtioforwarder__PortControlRequest Message;
 
 #define OP(name) VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__##name
@@ -46,8 +48,9 @@ static int take_path(const Message *message, struct port_request *request, struc
 		return err_set(err, -ENAMETOOLONG, "vhost_path",
 			       "'%.40s...' has %zu bytes, a socket path at most %d", path,
 			       strlen(path), CONFIG_SOCKET_PATH_MAX);
-	if (path[0] != '/')
-		return err_set(err, -EINVAL, "vhost_path", "'%s' is not an absolute path", path);
+	if (path[0] != '/' || !text_is_clean(path))
+		return err_set(err, -EINVAL, "vhost_path",
+			       "'%s' is not an absolute path of plain UTF-8 text", path);
 	snprintf(request->path, sizeof(request->path), "%s", path);
 	return 0;
 }
@@ -84,7 +87,7 @@ int port_request_check(const Message *message, const struct port_request_facts *
 
 	memset(request, 0, sizeof(*request));
 	if (!message)
-		return err_set(err, -EBADMSG, "request", "not a PortControlRequest");
+		return err_set(err, -EBADMSG, "malformed request", "not a PortControlRequest");
 	request->op = message->op;
 	request->conditional = message->conditional;
 	rc = take_address(message, request, err);

@@ -51,21 +51,6 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int sync_directory(const char *path)
-{
-	char dir[PATH_MAX];
-	char *slash;
-	_cleanup_close_ int fd = -1;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return 0;
-	*slash = '\0';
-	fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 static int write_file(const char *path, const char *text, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -81,8 +66,6 @@ static int write_file(const char *path, const char *text, struct err *err)
 		rc = -errno;
 	if (!rc && rename(temporary, path) < 0)
 		rc = -errno;
-	if (!rc)
-		rc = sync_directory(path);
 	if (rc < 0)
 		return err_set(err, rc, "state file",
 			       "%s cannot be written: %s; a restarted manager will not know of the "

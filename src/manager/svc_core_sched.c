@@ -123,7 +123,7 @@ void svc_core_sched_request(struct zmq_request *req, const uint8_t *data, size_t
 	struct err err = { 0 };
 
 	if (!request)
-		err_set(&err, -EBADMSG, "request", "not a CoreSchedRequest");
+		err_set(&err, -EBADMSG, "malformed request", "not a CoreSchedRequest");
 	else if (request->op == VIRTIOFORWARDER__CORE_SCHED_REQUEST__OP__GET_EAL_CORES)
 		get_cores(m, req);
 	else if (request->op == VIRTIOFORWARDER__CORE_SCHED_REQUEST__OP__UPDATE)

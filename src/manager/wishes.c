@@ -75,12 +75,25 @@ static void base_wish(const struct manager *m, unsigned int id, struct pairing_w
 	}
 }
 
+static bool same_socket(const struct pairing_wish *a, const struct pairing_wish *b)
+{
+	return !strcmp(a->socket, b->socket);
+}
+
+static bool same_device(const struct pairing_wish *a, const struct pairing_wish *b)
+{
+	return a->has_device == b->has_device && !strcmp(a->device.text, b->device.text) &&
+	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin));
+}
+
+static bool same_pins(const struct pairing_wish *a, const struct pairing_wish *b)
+{
+	return !memcmp(a->pin, b->pin, sizeof(a->pin));
+}
+
 static bool same_wish(const struct pairing_wish *a, const struct pairing_wish *b)
 {
-	return a->has_device == b->has_device && !strcmp(a->socket, b->socket) &&
-	       !strcmp(a->device.text, b->device.text) &&
-	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin)) &&
-	       !memcmp(a->pin, b->pin, sizeof(a->pin));
+	return same_socket(a, b) && same_device(a, b) && same_pins(a, b);
 }
 
 void wishes_from_config(struct manager *m)
@@ -89,17 +102,25 @@ void wishes_from_config(struct manager *m)
 		base_wish(m, id, &m->pairings[id].wish);
 }
 
-static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wish)
+/* Only what differs from the configuration: the rest follows it. */
+static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wish,
+				 const struct pairing_wish *base)
 {
 	json_object *entry = json_id(id);
 
-	json_put_text(entry, "socket", wish->socket[0] ? wish->socket : NULL);
-	json_put_bool(entry, "socket_with_device", wish->socket_with_device);
-	json_put_text(entry, "device", wish->has_device ? wish->name : NULL);
-	json_put_text(entry, "backend", config_backend_name(wish->backend));
-	json_put_text(entry, "origin", pairing_origin_name(wish->origin));
-	json_put_int(entry, "pin_vf_to_vm", wish->pin[VF_TO_VM]);
-	json_put_int(entry, "pin_vm_to_vf", wish->pin[VM_TO_VF]);
+	if (!same_socket(wish, base)) {
+		json_put_text(entry, "socket", wish->socket);
+		json_put_bool(entry, "socket_with_device", wish->socket_with_device);
+	}
+	if (!same_device(wish, base)) {
+		json_put_text(entry, "device", wish->has_device ? wish->name : "");
+		json_put_text(entry, "backend", config_backend_name(wish->backend));
+		json_put_text(entry, "origin", pairing_origin_name(wish->origin));
+	}
+	if (!same_pins(wish, base)) {
+		json_put_int(entry, "pin_vf_to_vm", wish->pin[VF_TO_VM]);
+		json_put_int(entry, "pin_vm_to_vf", wish->pin[VM_TO_VF]);
+	}
 	return entry;
 }
 
@@ -112,7 +133,8 @@ json_object *wishes_to_json(const struct manager *m)
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		base_wish(m, id, &base);
 		if (!same_wish(&base, &m->pairings[id].wish))
-			json_object_array_add(entries, wish_to_json(id, &m->pairings[id].wish));
+			json_object_array_add(entries,
+					      wish_to_json(id, &m->pairings[id].wish, &base));
 	}
 	json_put_int(state, "version", 1);
 	json_object_object_add(state, "relays", entries);
@@ -131,31 +153,76 @@ bool wishes_any_at_run_time(const struct manager *m)
 	return false;
 }
 
-static int wish_from_json(const struct manager *m, json_object *entry, struct pairing_wish *wish,
-			  struct err *err)
+static int socket_from_json(json_object *entry, struct pairing_wish *wish, struct err *err)
 {
-	const char *device = json_get_text(entry, "device", NULL);
-	const char *socket = json_get_text(entry, "socket", "");
-	int64_t pin[N_DIRECTIONS] = { json_get_int(entry, "pin_vf_to_vm", -1),
-				      json_get_int(entry, "pin_vm_to_vf", -1) };
+	const char *socket = json_get_text(entry, "socket", NULL);
 
-	memset(wish, 0, sizeof(*wish));
+	if (!socket)
+		return 0;
 	if (strlen(socket) >= sizeof(wish->socket))
 		return err_set(err, -ENAMETOOLONG, "state file", "a socket path is too long");
 	snprintf(wish->socket, sizeof(wish->socket), "%s", socket);
 	wish->socket_with_device = json_get_bool(entry, "socket_with_device", false);
+	return 0;
+}
+
+static int device_from_json(const struct manager *m, json_object *entry, struct pairing_wish *wish,
+			    struct err *err)
+{
+	const char *device = json_get_text(entry, "device", NULL);
+
+	if (!device)
+		return 0;
+	wish->has_device = false;
+	wish->name[0] = '\0';
+	memset(&wish->device, 0, sizeof(wish->device));
+	wish->origin = PAIRING_ORIGIN_NONE;
+	if (!*device)
+		return 0;
 	if (config_backend_parse(json_get_text(entry, "backend", "auto"), &wish->backend) < 0)
 		return err_set(err, -EINVAL, "state file", "unknown backend");
-	if (device) {
-		if (wishes_device(m, device, wish, err) < 0)
-			return err->code;
-		wish->has_device = true;
-		if (pairing_origin_parse(json_get_text(entry, "origin", ""), &wish->origin) < 0)
-			wish->origin = PAIRING_ORIGIN_CONTROL;
-	}
-	for (int i = 0; i < N_DIRECTIONS; i++)
-		wish->pin[i] = wishes_pin_is_worker(m, pin[i]) ? (int)pin[i] : -1;
+	if (wishes_device(m, device, wish, err) < 0)
+		return err->code;
+	wish->has_device = true;
+	if (pairing_origin_parse(json_get_text(entry, "origin", ""), &wish->origin) < 0)
+		wish->origin = PAIRING_ORIGIN_CONTROL;
 	return 0;
+}
+
+static void pins_from_json(const struct manager *m, json_object *entry, struct pairing_wish *wish)
+{
+	static const char *const keys[N_DIRECTIONS] = { "pin_vf_to_vm", "pin_vm_to_vf" };
+
+	for (int i = 0; i < N_DIRECTIONS; i++) {
+		const int64_t cpu = json_get_int(entry, keys[i], -2);
+
+		if (cpu == -1 || wishes_pin_is_worker(m, cpu))
+			wish->pin[i] = cpu;
+	}
+}
+
+static bool device_is_taken(const struct manager *m, unsigned int id,
+			    const struct pairing_wish *wish)
+{
+	for (unsigned int other = 0; other < m->max_relays; other++) {
+		if (other != id && wish->has_device && m->pairings[other].wish.has_device &&
+		    !strcmp(m->pairings[other].wish.device.text, wish->device.text))
+			return true;
+	}
+	return false;
+}
+
+static int wish_from_json(const struct manager *m, unsigned int id, json_object *entry,
+			  struct pairing_wish *wish, struct err *err)
+{
+	int rc = socket_from_json(entry, wish, err);
+
+	if (!rc)
+		rc = device_from_json(m, entry, wish, err);
+	if (!rc && device_is_taken(m, id, wish))
+		rc = err_set(err, -EBUSY, "state file", "%s has another relay now", wish->name);
+	pins_from_json(m, entry, wish);
+	return rc;
 }
 
 static void restore_entry(struct manager *m, json_object *entry)
@@ -168,15 +235,16 @@ static void restore_entry(struct manager *m, json_object *entry)
 		log_warning("state file: relay id %lld is out of range: ignored", (long long)id);
 		return;
 	}
-	if (wish_from_json(m, entry, &wish, &err) < 0) {
+	wish = m->pairings[id].wish;
+	if (wish_from_json(m, id, entry, &wish, &err) < 0) {
 		log_warning("state file: relay %lld: %s: ignored", (long long)id, err.text);
 		return;
 	}
-	/* Sockets that every id has are made whatever the file says. */
+	/* Whether every id has a socket is the configuration's business. */
 	if (!m->cfg->dynamic_sockets)
 		memcpy(wish.socket, m->pairings[id].wish.socket, sizeof(wish.socket));
 	m->pairings[id].wish = wish;
-	log_info("relay %lld: %s (as it was at run time)", (long long)id,
+	log_info("relay %lld: %s, as it was set at run time", (long long)id,
 		 wish.has_device ? wish.name : "no device");
 }
 
@@ -213,17 +281,12 @@ static void submit(struct pairing *p, struct pairing_op *op)
 		log_error("reload: %s", err.text);
 }
 
-static bool same_device(const struct pairing_wish *a, const struct pairing_wish *b)
-{
-	return a->has_device == b->has_device && !strcmp(a->device.text, b->device.text);
-}
-
 static void reload_device(struct pairing *p, const struct pairing_wish *before,
 			  const struct pairing_wish *after)
 {
 	struct pairing_op op = { .wish = *after };
 
-	if (same_device(before, after))
+	if (!strcmp(before->device.text, after->device.text))
 		return;
 	if (p->wish.has_device && p->wish.origin != PAIRING_ORIGIN_STATIC) {
 		log_warning("reload: relay %u has %s by %s; its static pairing is not applied",

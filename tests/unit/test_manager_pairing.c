@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The state machine against a scripted world: steps are recorded and end when the test says so, the
+ * clock stands still until it is moved.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <kselftest_harness.h>
+
+#include "manager/pairing.h"
+
+#define MAX_STEPS 64
+
+struct world {
+	struct pairing p;
+	struct pairing_env env;
+	uint64_t now;
+	uint64_t alarm;
+	bool relay_up;
+	bool present;
+	bool full; /* the relay has no port left: the endpoint must move */
+	bool other_has_it;
+	int start_error;
+	enum pairing_step steps[MAX_STEPS];
+	unsigned int n_steps;
+	enum pairing_state states[MAX_STEPS];
+	unsigned int n_states;
+	unsigned int answers;
+	struct err answer; /* the last */
+};
+
+static uint64_t world_now(void *ctx)
+{
+	return ((struct world *)ctx)->now;
+}
+
+static int world_start(struct pairing *p, enum pairing_step step, struct err *err)
+{
+	struct world *w = p->env->ctx;
+
+	if (!w->relay_up)
+		return err_set(err, -EAGAIN, "relay", "waiting for the relay");
+	if (step == STEP_ATTACH && w->full && p->seen.relay) {
+		p->move = true;
+		return -EAGAIN;
+	}
+	if (w->start_error)
+		return err_set(err, w->start_error, "start", "cannot be started");
+	p->seen.relay = (struct relay *)w; /* not looked into */
+	w->steps[w->n_steps++ % MAX_STEPS] = step;
+	return 0;
+}
+
+static int world_admit(struct pairing *p, const struct pairing_op *op, struct err *err)
+{
+	struct world *w = p->env->ctx;
+
+	return w->other_has_it ? err_set(err, -EBUSY, "device in use", "in use") : 0;
+}
+
+static void world_look(struct pairing *p)
+{
+	struct world *w = p->env->ctx;
+
+	p->seen.present = w->present;
+}
+
+static void world_wake_at(struct pairing *p, uint64_t at_us)
+{
+	((struct world *)p->env->ctx)->alarm = at_us;
+}
+
+static void world_changed(struct pairing *p)
+{
+	struct world *w = p->env->ctx;
+
+	w->states[w->n_states++ % MAX_STEPS] = p->state;
+}
+
+static void world_finish(struct pairing *p, struct pairing_op *op)
+{
+	struct world *w = p->env->ctx;
+
+	w->answers++;
+	w->answer = op->err;
+	free(op);
+}
+
+FIXTURE(pairing) {
+	struct world w;
+	struct pairing *p;
+};
+
+FIXTURE_SETUP(pairing)
+{
+	struct world *w = &self->w;
+
+	memset(w, 0, sizeof(*w));
+	w->env = (struct pairing_env){
+		.now_us = world_now,
+		.start = world_start,
+		.admit = world_admit,
+		.look = world_look,
+		.wake_at = world_wake_at,
+		.changed = world_changed,
+		.finish = world_finish,
+		.ctx = w,
+	};
+	w->now = 1000000;
+	w->relay_up = true;
+	w->present = true;
+	self->p = &w->p;
+	pairing_init(self->p, 7, &w->env);
+	strcpy(self->p->wish.socket, "/tmp/v7");
+}
+
+FIXTURE_TEARDOWN(pairing)
+{
+	pairing_fini(self->p);
+}
+
+/* Ends the step that is under way, which must be this one. */
+static bool done(struct world *w, enum pairing_step step, int code)
+{
+	struct err err = { 0 };
+
+	if (w->p.step != step)
+		return false;
+	if (code)
+		err_set(&err, code, "relay", "scripted error %d", code);
+	pairing_step_done(&w->p, &err);
+	return true;
+}
+
+static void op_fill(struct pairing_op *op, struct world *w, enum pairing_op_kind kind,
+		    const char *device)
+{
+	memset(op, 0, sizeof(*op));
+	op->kind = kind;
+	op->deadline_us = w->now + 900000;
+	op->wish.pin[0] = op->wish.pin[1] = -1;
+	if (device) {
+		devname_parse(&op->wish.device, device, NULL);
+		strcpy(op->wish.name, device);
+		op->wish.backend = CONFIG_BACKEND_AUTO;
+		op->wish.origin = PAIRING_ORIGIN_CONTROL;
+	}
+}
+
+static int submit(struct world *w, enum pairing_op_kind kind, const char *device)
+{
+	struct pairing_op op;
+	struct err err;
+
+	op_fill(&op, w, kind, device);
+	return pairing_submit(&w->p, &op, &err);
+}
+
+/* The socket is there. */
+static void up(struct world *w)
+{
+	pairing_run(&w->p);
+	done(w, STEP_ENDPOINT_ADD, 0);
+}
+
+/* ... and the device. */
+static void attached(struct world *w)
+{
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	done(w, STEP_ATTACH, 0);
+}
+
+TEST_F(pairing, socket_then_device_then_vm) {
+	struct world *w = &self->w;
+
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+	EXPECT_EQ(0, submit(w, OP_ADD, "vdev:net_null0"));
+	EXPECT_EQ(PAIRING_PROBING, self->p->state);
+	EXPECT_EQ(0, w->answers);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	pairing_vm(self->p, true);
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	pairing_vm(self->p, false);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	EXPECT_TRUE(pairing_settled(self->p));
+	EXPECT_EQ(0, w->alarm);
+}
+
+TEST_F(pairing, vm_before_device) {
+	struct world *w = &self->w;
+
+	up(w);
+	pairing_vm(self->p, true);
+	EXPECT_EQ(PAIRING_CONNECTED, self->p->state);
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	submit(w, OP_REMOVE, NULL);
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(PAIRING_CONNECTED, self->p->state);
+	EXPECT_EQ(2, w->answers);
+}
+
+TEST_F(pairing, refused_attach_leaves_nothing) {
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_TRUE(done(w, STEP_ATTACH, -EIO));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EIO, w->answer.code);
+	EXPECT_FALSE(self->p->wish.has_device);
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+	EXPECT_EQ(0, w->alarm);
+}
+
+TEST_F(pairing, kept_wish_is_tried_again) {
+	struct world *w = &self->w;
+	uint64_t before = 0;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	op_fill(&op, w, OP_ADD, "vdev:net_null0");
+	op.keep_failed = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(1, w->answers);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_TRUE(done(w, STEP_ATTACH, -EIO));
+		EXPECT_EQ(PAIRING_FAILED, self->p->state);
+		/* Longer and longer, between 1 and 75 s (60 s and a quarter). */
+		EXPECT_LE(w->now + 1000000, w->alarm);
+		EXPECT_GE(w->now + 75000000, w->alarm);
+		if (i < 5)
+			EXPECT_LT(before, w->alarm - w->now);
+		before = w->alarm - w->now;
+		/* Nothing happens before its time. */
+		w->now = w->alarm - 1;
+		pairing_run(self->p);
+		EXPECT_EQ(STEP_NONE, self->p->step);
+		w->now++;
+		pairing_run(self->p);
+	}
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	EXPECT_EQ(0, self->p->failures);
+	EXPECT_EQ(0, w->alarm);
+}
+
+TEST_F(pairing, absent_device_is_attached_when_it_comes) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	w->present = false;
+	op_fill(&op, w, OP_ADD, "netdev:veth0");
+	op.accept_absent = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	pairing_vm(self->p, true);
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	w->present = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	/* It goes without warning, and the socket stays. */
+	w->present = false;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	EXPECT_STREQ("/tmp/v7", self->p->seen.socket);
+	w->present = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+}
+
+TEST_F(pairing, absent_device_is_an_error_for_port_control) {
+	struct world *w = &self->w;
+
+	up(w);
+	w->present = false;
+	submit(w, OP_ADD, "netdev:veth0");
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-ENODEV, w->answer.code);
+	EXPECT_STREQ("no such device", w->answer.step);
+	EXPECT_FALSE(self->p->wish.has_device);
+}
+
+TEST_F(pairing, device_that_comes_back_is_tried_at_once) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	op_fill(&op, w, OP_ADD, "netdev:veth0");
+	op.keep_failed = true;
+	pairing_submit(self->p, &op, &err);
+	EXPECT_TRUE(done(w, STEP_ATTACH, -EIO));
+	EXPECT_EQ(PAIRING_FAILED, self->p->state);
+	w->present = false;
+	pairing_run(self->p);
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	w->present = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+}
+
+TEST_F(pairing, device_with_an_error_is_detached_and_tried_again) {
+	struct world *w = &self->w;
+
+	attached(w);
+	pairing_device(self->p, false, "it is broken");
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+}
+
+TEST_F(pairing, remove_during_attach) {
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	submit(w, OP_REMOVE, NULL);
+	EXPECT_EQ(0, w->answers);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers); /* the add */
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, relay_dies_during_attach) {
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	w->relay_up = false;
+	EXPECT_TRUE(done(w, STEP_ATTACH, -ECONNRESET));
+	pairing_relay_lost(self->p, "the relay was killed");
+	EXPECT_EQ(0, w->answers);
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	EXPECT_STREQ("", self->p->seen.socket);
+	w->relay_up = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+}
+
+TEST_F(pairing, device_that_kills_the_relay_has_to_wait) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	op_fill(&op, w, OP_ADD, "vdev:net_null0");
+	op.keep_failed = true;
+	pairing_submit(self->p, &op, &err);
+	for (int i = 0; i < 2; i++) {
+		w->relay_up = false;
+		ASSERT_TRUE(done(w, STEP_ATTACH, -ECONNRESET));
+		pairing_relay_lost(self->p, "the relay was killed");
+		w->relay_up = true;
+		pairing_run(self->p);
+		ASSERT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	}
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	EXPECT_EQ(PAIRING_FAILED, self->p->state);
+	EXPECT_LT(w->now, w->alarm);
+}
+
+TEST_F(pairing, relay_restart_gives_everything_back) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	attached(w);
+	op_fill(&op, w, OP_PIN, NULL);
+	op.wish.pin[VF_TO_VM] = 1;
+	op.wish.pin[VM_TO_VF] = 2;
+	pairing_submit(self->p, &op, &err);
+	EXPECT_TRUE(done(w, STEP_PIN, 0));
+	pairing_vm(self->p, true);
+	w->relay_up = false;
+	pairing_relay_lost(self->p, "the relay was killed");
+	EXPECT_FALSE(self->p->seen.vm);
+	EXPECT_EQ(PAIRING_PROBING, self->p->state);
+	w->relay_up = true;
+	w->n_steps = 0;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_TRUE(done(w, STEP_PIN, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	pairing_vm(self->p, true);
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	EXPECT_EQ(3, w->n_steps);
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
+TEST_F(pairing, refused_pin_holds_up_nothing) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	op_fill(&op, w, OP_PIN, NULL);
+	op.wish.pin[VF_TO_VM] = op.wish.pin[VM_TO_VF] = 9;
+	pairing_submit(self->p, &op, &err);
+	EXPECT_TRUE(done(w, STEP_PIN, -EINVAL));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EINVAL, w->answer.code);
+	EXPECT_EQ(-1, self->p->wish.pin[VF_TO_VM]);
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+}
+
+TEST_F(pairing, adopted_relay_needs_nothing) {
+	struct world *w = &self->w;
+	struct devname dev;
+
+	devname_parse(&dev, "vdev:net_null0", NULL);
+	self->p->wish.has_device = true;
+	self->p->wish.device = dev;
+	self->p->wish.origin = PAIRING_ORIGIN_STATIC;
+	pairing_adopt(self->p, (struct relay *)w, "/tmp/v7", &dev, true);
+	pairing_run(self->p);
+	/* What it was pinned to is not known. */
+	EXPECT_TRUE(done(w, STEP_PIN, 0));
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	EXPECT_EQ(1, w->n_steps);
+}
+
+TEST_F(pairing, adopted_relay_with_another_device) {
+	struct world *w = &self->w;
+	struct devname dev;
+
+	devname_parse(&dev, "vdev:net_null9", NULL);
+	pairing_adopt(self->p, (struct relay *)w, "/tmp/other", &dev, false);
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_STREQ("/tmp/v7", self->p->seen.socket);
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, moves_when_its_process_is_full) {
+	struct world *w = &self->w;
+
+	up(w);
+	w->full = true;
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
+	w->full = false;
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+}
+
+TEST_F(pairing, conditional) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	attached(w);
+	EXPECT_EQ(0, submit(w, OP_ADD, "vdev:net_null0"));
+	EXPECT_EQ(-EEXIST, w->answer.code);
+	EXPECT_EQ(0, submit(w, OP_ADD, "vdev:net_null1"));
+	EXPECT_EQ(-EBUSY, w->answer.code);
+	op_fill(&op, w, OP_ADD, "vdev:net_null0");
+	op.conditional = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(4, w->answers);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+
+	op_fill(&op, w, OP_REMOVE, "vdev:net_null1");
+	op.check_name = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(-EINVAL, w->answer.code);
+	submit(w, OP_REMOVE, NULL);
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(0, w->answer.code);
+	submit(w, OP_REMOVE, NULL);
+	EXPECT_EQ(-ENOENT, w->answer.code);
+	op_fill(&op, w, OP_REMOVE, NULL);
+	op.conditional = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(0, w->answer.code);
+}
+
+TEST_F(pairing, device_of_another_relay) {
+	struct world *w = &self->w;
+
+	up(w);
+	w->other_has_it = true;
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_EQ(-EBUSY, w->answer.code);
+	EXPECT_FALSE(self->p->wish.has_device);
+}
+
+TEST_F(pairing, vdpa_is_refused_in_words) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	op_fill(&op, w, OP_ADD, "vdev:net_null0");
+	op.wish.backend = CONFIG_BACKEND_VDPA;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(-EOPNOTSUPP, w->answer.code);
+	EXPECT_FALSE(self->p->wish.has_device);
+	/* A static pairing stays, and says so. */
+	op.keep_failed = true;
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_EQ(PAIRING_FAILED, self->p->state);
+}
+
+TEST_F(pairing, hanging_relay_is_answered_in_time) {
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	EXPECT_EQ(w->now + 900000, w->alarm);
+	w->now += 900000;
+	pairing_run(self->p);
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-ETIMEDOUT, w->answer.code);
+	/* What is attached in the end is given back. */
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, waiting_operations_are_answered_in_time) {
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, "vdev:net_null0");
+	w->now += 100000;
+	submit(w, OP_REMOVE, NULL);
+	w->now += 900000;
+	pairing_run(self->p);
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(-EBUSY, w->answer.code);
+}
+
+TEST_F(pairing, operations_are_bounded) {
+	struct world *w = &self->w;
+
+	up(w);
+	for (int i = 0; i < PAIRING_OPS_MAX; i++)
+		EXPECT_EQ(0, submit(w, OP_ADD, "vdev:net_null0"));
+	EXPECT_EQ(-EBUSY, submit(w, OP_ADD, "vdev:net_null0"));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	/* One has added it, the others find it there. */
+	EXPECT_EQ(PAIRING_OPS_MAX, w->answers);
+	EXPECT_EQ(-EEXIST, w->answer.code);
+}
+
+TEST_F(pairing, dynamic_socket) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	self->p->wish.socket[0] = '\0';
+	pairing_run(self->p);
+	EXPECT_EQ(0, w->n_steps);
+	op_fill(&op, w, OP_ADD_SOCKET, "vdev:net_null0");
+	strcpy(op.wish.socket, "/tmp/dyn");
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	op_fill(&op, w, OP_REMOVE_SOCKET, NULL);
+	strcpy(op.wish.socket, "/tmp/dyn");
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_FALSE(pairing_in_use(self->p));
+}
+
+TEST_F(pairing, refused_dynamic_socket_leaves_nothing) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	self->p->wish.socket[0] = '\0';
+	op_fill(&op, w, OP_ADD_SOCKET, "vdev:net_null0");
+	strcpy(op.wish.socket, "/tmp/dyn");
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, -EIO));
+	EXPECT_EQ(0, w->answers);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EIO, w->answer.code);
+	EXPECT_FALSE(pairing_in_use(self->p));
+}
+
+TEST_F(pairing, undoing_what_is_gone_already_succeeds) {
+	struct world *w = &self->w;
+
+	attached(w);
+	submit(w, OP_REMOVE, NULL);
+	EXPECT_TRUE(done(w, STEP_DETACH, -ENOENT));
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, error_before_a_step_is_a_failure) {
+	struct world *w = &self->w;
+
+	w->start_error = -EEXIST;
+	pairing_run(self->p);
+	EXPECT_EQ(PAIRING_FAILED, self->p->state);
+	EXPECT_LT(w->now, w->alarm);
+	w->start_error = 0;
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, history_is_a_ring) {
+	for (int i = 0; i < 100; i++)
+		pairing_note(self->p, "event %d", i);
+	EXPECT_EQ(100, self->p->n_history);
+	EXPECT_STREQ("event 99", self->p->history[99 % PAIRING_HISTORY].text);
+}
+
+/* Events in any order must never lead to two steps at once, or to a dead end. */
+TEST_F(pairing, random_events_always_settle) {
+	struct world *w = &self->w;
+	unsigned int seed = 1;
+
+	for (int round = 0; round < 20000; round++) {
+		static const int codes[] = { 0, 0, 0, -EIO, -ENOENT };
+
+		switch (rand_r(&seed) % 8) {
+		case 0:
+			submit(w, OP_ADD, "vdev:net_null0");
+			break;
+		case 1:
+			submit(w, OP_ADD, "vdev:net_null1");
+			break;
+		case 2:
+			submit(w, OP_REMOVE, NULL);
+			break;
+		case 3:
+			done(w, self->p->step, codes[rand_r(&seed) % 5]);
+			break;
+		case 4:
+			w->present = rand_r(&seed) % 4;
+			pairing_run(self->p);
+			break;
+		case 5:
+			w->relay_up = rand_r(&seed) % 4;
+			if (!w->relay_up) {
+				if (self->p->step)
+					done(w, self->p->step, -ECONNRESET);
+				pairing_relay_lost(self->p, "gone");
+			}
+			pairing_run(self->p);
+			break;
+		case 6:
+			pairing_vm(self->p,
+				   w->relay_up && self->p->seen.socket[0] && rand_r(&seed) % 2);
+			break;
+		default:
+			w->now += rand_r(&seed) % 400000;
+			pairing_run(self->p);
+			break;
+		}
+	}
+	w->relay_up = w->present = true;
+	for (int i = 0; i < 200 && !(pairing_settled(self->p) && !self->p->ops); i++) {
+		if (self->p->step)
+			done(w, self->p->step, 0);
+		w->now += 1000000;
+		pairing_run(self->p);
+	}
+	EXPECT_TRUE(pairing_settled(self->p));
+	EXPECT_EQ(NULL, self->p->ops);
+	EXPECT_NE(PAIRING_FAILED, self->p->state);
+	EXPECT_STREQ(self->p->wish.device.text, self->p->seen.device.text);
+}
+
+TEST_HARNESS_MAIN

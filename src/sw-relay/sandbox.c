@@ -93,13 +93,21 @@ static int change_ids(const struct relay_options *o, struct err *err)
 	return 0;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define MAY_BE_TRACED true /* the leak check at the end does it */
+#else
+#define MAY_BE_TRACED false
+#endif
+
 /* A core of the relay has guests' memory in it. */
-static void forbid_dumps(void)
+static void limit_dumps(bool debug)
 {
 	struct rlimit none = { 0, 0 };
 
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (!debug)
+		(void)setrlimit(RLIMIT_CORE, &none);
+	/* Changing the ids has switched it off. */
+	(void)prctl(PR_SET_DUMPABLE, debug || MAY_BE_TRACED, 0, 0, 0);
 }
 
 int sandbox_enter(const struct relay_options *o, struct err *err)
@@ -113,9 +121,6 @@ int sandbox_enter(const struct relay_options *o, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (o->log_level < LOG_DEBUG)
-		forbid_dumps();
-	else
-		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	limit_dumps(o->log_level >= LOG_DEBUG);
 	return sandbox_filter_syscalls(err);
 }

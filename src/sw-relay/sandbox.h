@@ -10,6 +10,12 @@
 #include "common/err.h"
 #include "sw-relay/options.h"
 
+#if defined(__has_feature) /* clang's way to say what gcc says */
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 /* As root and before the first thread: limits are raised, and what a thread inherits and root does
  * not need is given up (bounding set, inheritable and ambient capabilities, new privileges). */
 int sandbox_prepare(struct err *err);

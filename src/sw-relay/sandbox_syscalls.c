@@ -16,12 +16,6 @@
 
 #include "sw-relay/sandbox.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-
 #define N_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 
 static const int allowed[] = {
@@ -189,6 +183,7 @@ static const int allowed[] = {
 	SCMP_SYS(kill),
 	SCMP_SYS(arch_prctl),
 	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(getdents),
 #endif
 };
 

@@ -267,6 +267,8 @@ static int add_simple(scmp_filter_ctx ctx, uint32_t action, const int *calls, si
 static int add_checked(scmp_filter_ctx ctx)
 {
 	static const int families[] = { AF_UNIX, AF_NETLINK }; /* VMs; drivers of ConnectX */
+	/* names of threads; how exactly a worker sleeps */
+	static const int prctls[] = { PR_SET_NAME, PR_SET_TIMERSLACK };
 	int r;
 
 	/* Threads only. clone3's arguments cannot be seen; without it the C library uses clone. */
@@ -293,10 +295,13 @@ static int add_checked(scmp_filter_ctx ctx)
 		if (r < 0)
 			return r;
 	}
-	/* names of threads */
-	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-	return r == -EEXIST ? 0 : r;
+	for (size_t i = 0; i < N_ELEMENTS(prctls); i++) {
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+				     SCMP_A0(SCMP_CMP_EQ, prctls[i]));
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return 0;
 }
 
 int sandbox_filter_syscalls(struct err *err)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -159,6 +160,8 @@ TEST(what_the_relay_needs_works)
 	EXPECT_EQ(0, listen(fd, 1));
 	close(fd);
 	EXPECT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	EXPECT_EQ(0, prctl(PR_SET_NAME, "name"));
+	EXPECT_EQ(0, prctl(PR_SET_TIMERSLACK, 5000));
 	EXPECT_TRUE(start_thread());
 }
 

@@ -48,7 +48,7 @@ def test_guest_with_packed_ring(stage):
     daemon = stage.daemon(VIRTIOFWD_STATIC_VFS=[f"netdev:{net.host}=1"])
     guest = stage.guest(daemon.socket(1), packed=True)
     guest.wait_ping(PEER)
-    assert "packed" in str(daemon.relay(1)["vm_detail"]["features_text"])
+    assert "RING_PACKED" in str(daemon.relay(1)["vm_detail"]["features_text"])
     exchange(stage, net, guest)
 
 

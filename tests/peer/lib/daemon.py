@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any, Dict, List, Optional
 
 from . import leaks
 from .env import CTL, MANAGER, RELAY, TOP, cpus, patience, sanitized
+from .notify import Notify
 from .process import Process
 from .rpc import Rpc
 from .wait import until
@@ -85,7 +85,8 @@ class Daemon:
         self.process: Optional[Process] = None
         self.ready_after = 0.0
         self._rpc: Optional[Rpc] = None
-        self._notify: Optional[socket.socket] = None
+        self._notify: Optional[Notify] = None
+        self._notified = 0
 
     # Configuration
 
@@ -117,8 +118,8 @@ class Daemon:
         if not self.config_file.exists():
             self.write_config()
         if self._notify is None:
-            self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._notify.bind(str(self.dir / "notify"))
+            self._notify = Notify(self.dir / "notify")
+        self._notified = len(self._notify.messages)
         self.process = Process(
             [MANAGER, "--config", self.config_file, "--relay-program", RELAY],
             self.log,
@@ -139,16 +140,9 @@ class Daemon:
         self.wait_notify("READY=1", timeout)
 
     def wait_notify(self, text: str, timeout: float = 30) -> None:
+        """Waits for a message to the service manager since the last start."""
         assert self._notify and self.process
-        self._notify.settimeout(0.05)
-        end = time.monotonic() + patience(timeout)
-        while True:
-            try:
-                if text in self._notify.recv(4096).decode():
-                    return
-            except socket.timeout:
-                self.process.check_running()
-            assert time.monotonic() < end, f"no {text} of vio4wd:\n{self.process.text()}"
+        self._notify.wait(text, self.process.check_running, timeout, self._notified)
 
     def reload(self) -> None:
         assert self.process

@@ -42,12 +42,6 @@ def namespaces() -> Set[str]:
     return {p.name for p in folder.iterdir()} if folder.exists() else set()
 
 
-def hugepages_used() -> int:
-    try:
-        total = int((HUGEPAGES / "nr_hugepages").read_text())
-        return total - int((HUGEPAGES / "free_hugepages").read_text())
-    except OSError:
-        return 0
 
 
 def descriptors(pid: int) -> int:

@@ -53,7 +53,7 @@ static ssize_t log_stream_write(void *cookie, const char *buf, size_t size)
 		if (buf[i] == '\n' || log_line.len == sizeof(log_line.text))
 			log_line_end();
 		if (buf[i] != '\n')
-			log_line.text[log_line.len++] = buf[i];
+			log_line.text[log_line.len++] = buf[i] == '\t' ? ' ' : buf[i];
 	}
 	return size;
 }

@@ -44,7 +44,7 @@ class Watched:
         assert d.rpc("config") == self.config
         pb = messages()
         with PortControl(d.endpoint("port_control"), 10000) as port:
-            port.refused("REMOVE", ["0000:00:00.1"], 2)
+            port.refused("REMOVE", ["0000:00:00.1"], 2, conditional=False)
         with Stats(d.endpoint("stats"), 10000) as stats:
             reply = stats.get(1)
             assert reply.status == pb.StatsResponse.OK and [r.id for r in reply.relay] == [1]
@@ -352,37 +352,44 @@ def test_pins_of_relays_that_cannot_be(daemon, relay):
         worker = sched.cores().eal_cores[0]
         reply = sched.update((relay, worker, worker))
         assert reply.status == messages().CoreSchedResponse.ERROR, reply
-        many = sched.update(*[(relay, worker, worker)] * 5000)
+        many = sched.update(*[(relay, worker, worker)] * 2000)
         assert many.status == messages().CoreSchedResponse.ERROR
 
 
 # Paths
 
 
-@pytest.mark.parametrize("kind", ["file", "symlink", "dangling", "folder"])
-def test_what_is_at_a_socket_path_stays(daemon, kind, tmp_path):
-    path, target = daemon.socket(5), tmp_path / "precious"
+def test_what_is_at_a_socket_path_stays(stage, tmp_path):
+    """A file, a symbolic link, a folder in the way: the manager starts, serves the others, and
+    serves this one when the way is free."""
+    daemon = stage.daemon(False, VIRTIOFWD_STATIC_VFS=["vdev:net_ring1=1", "vdev:net_ring2=20"])
+    target = tmp_path / "precious"
     target.write_text("data")
-    if kind == "file":
-        path.write_text("data")
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.symlink_to(target if kind == "symlink" else tmp_path / "nowhere")
-    before = os.lstat(path)
-    with PortControl(daemon.endpoint("port_control")) as port:
-        port.refused("ADD", ["0000:00:00.1"], 5)
-    with pytest.raises(RpcError) as e:
-        daemon.add(5, "vdev:net_null5")
-    assert str(path) in str(e.value)
-    after = os.lstat(path)
-    assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
-    assert target.read_text() == "data" and not (tmp_path / "nowhere").exists()
-    path.rmdir() if kind == "folder" else path.unlink()
-    # With the way free it is served.
-    with PortControl(daemon.endpoint("port_control")) as port:
-        port.ok("ADD", ["0000:00:00.1"], 5)
-        port.ok("REMOVE", ["0000:00:00.1"], 5)
+    daemon.socket(20).write_text("data")
+    daemon.socket(21).symlink_to(target)
+    daemon.socket(22).symlink_to(tmp_path / "nowhere")
+    daemon.socket(23).mkdir()
+    before = {n: os.lstat(daemon.socket(n)) for n in range(20, 24)}
+    daemon.start()
+    with NumberedLoop(str(daemon.socket(1))) as traffic:
+        for n in before:
+            with pytest.raises(RpcError) as e:
+                daemon.add(n, f"vdev:net_null{n}")
+            assert n == 20 or str(daemon.socket(n)) in str(e.value)
+        assert str(daemon.socket(20)) in daemon.relay(20)["reason"]
+        for n, old in before.items():
+            new = os.lstat(daemon.socket(n))
+            assert (old.st_ino, old.st_mode) == (new.st_ino, new.st_mode)
+        assert target.read_text() == "data" and not (tmp_path / "nowhere").exists()
+
+        for n in (20, 21, 22):
+            daemon.socket(n).unlink()
+        daemon.socket(23).rmdir()
+        daemon.wait_state(20, "listening")
+        for n in (21, 22, 23):
+            daemon.add(n, f"vdev:net_null{n}")
+        traffic.progress(100)
+        assert (traffic.lost, traffic.boots) == (0, 1)
 
 
 @pytest.fixture
@@ -415,7 +422,7 @@ def test_paths_of_dynamic_sockets(dynamic, tmp_path):
     with PortControl(dynamic.endpoint("port_control"), 10000) as port:
         for path in bad:
             port.refused("ADD_SOCK", ["0000:00:00.1"], vhost_path=path)
-            port.refused("REMOVE_SOCK", [], vhost_path=path)
+            port.refused("REMOVE_SOCK", [], vhost_path=path, conditional=False)
             port.refused("QUERY_PCI", [], vhost_path=path)
         port.refused("ADD_SOCK", ["0000:00:00.1"])
         port.refused("ADD_SOCK", [], vhost_path=fits)
@@ -442,8 +449,8 @@ def test_paths_of_dynamic_sockets(dynamic, tmp_path):
 
 def control(daemon: Daemon) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(daemon.runtime / "control"))  # blocking: the backlog may be full
     sock.settimeout(patience(20))
-    sock.connect(str(daemon.runtime / "control"))
     return sock
 
 
@@ -600,10 +607,7 @@ def test_500_connections(daemon):
     socks: List[socket.socket] = []
     try:
         for _ in range(500):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(patience(20))
-            sock.connect(str(daemon.runtime / "control"))
-            socks.append(sock)
+            socks.append(control(daemon))
         for sock in socks[::25]:
             say(sock, b'{"jsonrpc":"2.0","id":1,"method":"version"}\n')
             line = hear(sock)
@@ -645,7 +649,7 @@ PARAMS = {
         dict(id=7),
         "device",
         NO_TEXTS + ["", " ", "nonsense", "vdev:", "vdev:no_such_driver7", "netdev:", "netdev:" + "x" * 16,
-                    "netdev:../../etc", "netdev:nosuchdev", "0000:05:08.9", "x" * 70000,
+                    "netdev:../../etc", "0000:05:08.9", "x" * 70000,
                     "vdev:net_null7,copy=" + "9" * 300, "vdev:net_null7\n", "vdev:net_null7\x00,"],
     ),
     "add.backend": (dict(id=7, device=NULL7), "backend", NO_TEXTS + ["", "hardware", "x" * 5000]),

@@ -25,6 +25,16 @@ static int vm_numa_node(const struct endpoint *ep)
 	return ep->vm ? rte_vhost_get_numa_node(ep->vm->vid) : -1;
 }
 
+/* Where workers run: for memory that nothing else ties to a node. Needs the lock. */
+static int workers_numa_node(void)
+{
+	struct worker_info info;
+
+	if (rte_socket_count() == 1)
+		return rte_socket_id_by_idx(0);
+	return worker_info(0, &info) ? cpu_numa_node("", info.cpu) : -1;
+}
+
 static struct pool_need pool_need(const struct endpoint *ep, const struct backend *backend,
 				  uint16_t queues, int numa_node)
 {
@@ -104,12 +114,17 @@ static int fit(struct endpoint *ep, struct backend *backend, uint16_t queues, st
 	return 0;
 }
 
-/* What the VM asks for now. */
-static void vm_wish(struct endpoint *ep, uint16_t *queues, int *numa_node)
+/* What the VM asks for now; without one, the device and the workers decide about the node. */
+static void wish(struct endpoint *ep, const struct backend *backend, uint16_t *queues,
+		 int *numa_node)
 {
 	tables_lock();
 	*queues = endpoint_vm_queues(ep);
 	*numa_node = vm_numa_node(ep);
+	if (*numa_node < 0)
+		*numa_node = backend->numa_node;
+	if (*numa_node < 0)
+		*numa_node = workers_numa_node();
 	tables_unlock();
 }
 
@@ -136,11 +151,11 @@ int endpoint_attach(unsigned int id, const struct backend_request *request, stru
 	if (r < 0)
 		return r;
 
-	vm_wish(ep, &queues, &node);
+	wish(ep, backend, &queues, &node);
 	r = fit(ep, backend, queues, err);
 	if (r < 0)
 		goto fail;
-	need = pool_need(ep, backend, queues, node >= 0 ? node : backend->numa_node);
+	need = pool_need(ep, backend, queues, node);
 	r = pool_create(&pool, &need, err);
 	if (r < 0)
 		goto fail;
@@ -151,7 +166,7 @@ int endpoint_attach(unsigned int id, const struct backend_request *request, stru
 	tables_lock();
 	old = ep->pool;
 	ep->pool = pool;
-	ep->pool_node = need.numa_node;
+	ep->pool_node = node;
 	ep->backend = backend;
 	ep->device = ENDPOINT_DEVICE_STARTED;
 	endpoint_update_lanes(ep);
@@ -197,19 +212,29 @@ int endpoint_detach(unsigned int id, struct err *err)
 	return 0;
 }
 
-/* Takes the lanes away from the device, or gives them back. */
-static void hold(struct endpoint *ep, bool on)
+static void set_device(struct endpoint *ep, enum endpoint_device device)
 {
 	tables_lock();
-	ep->device = on ? ENDPOINT_DEVICE_HELD : ENDPOINT_DEVICE_STARTED;
+	ep->device = device;
 	endpoint_update_lanes(ep);
 	tables_unlock();
 }
 
-static void failed(struct endpoint *ep, const struct err *err)
+/* The device is stopped, and the VM's packets are drained until it is detached. */
+static void give_up(struct endpoint *ep)
+{
+	bool started = ep->device == ENDPOINT_DEVICE_STARTED;
+
+	set_device(ep, ENDPOINT_DEVICE_FAILED);
+	if (started)
+		ep->backend->ops->stop(ep->backend);
+}
+
+static void restart_failed(struct endpoint *ep, const struct err *err)
 {
 	log_error("relay %u: %s", ep->options.id, err->text);
 	ep->backend->error = "it could not be set up again for the VM's queues";
+	give_up(ep);
 	service_device_changed(ep->options.id);
 }
 
@@ -263,23 +288,21 @@ void endpoint_refit(struct endpoint *ep)
 	tables_unlock();
 	if (!backend || ep->device != ENDPOINT_DEVICE_STARTED || !ep->vm)
 		return;
-	vm_wish(ep, &queues, &node);
+	wish(ep, backend, &queues, &node);
 	other_queues = backend->ops->spread && queues != ep->spread;
-	other_node = node >= 0 && node != ep->pool_node;
-	if (node < 0)
-		node = ep->pool_node;
+	other_node = node != ep->pool_node;
 	if (!other_queues && !other_node)
 		return;
-	hold(ep, true);
+	set_device(ep, ENDPOINT_DEVICE_HELD);
 	if (backend->live_spread && !other_node)
 		r = fit(ep, backend, queues, &err);
 	else
 		r = restart(ep, queues, node, &err);
 	if (r < 0) {
-		failed(ep, &err);
+		restart_failed(ep, &err);
 		return;
 	}
-	hold(ep, false);
+	set_device(ep, ENDPOINT_DEVICE_STARTED);
 	log_debug("relay %u: device %s uses %u receive and %u transmit queues", ep->options.id,
 		  backend->device, backend->rx_queues, backend->tx_queues);
 }
@@ -292,6 +315,8 @@ int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size)
 	if (!ep || !ep->backend)
 		return -ENOENT;
 	text = ep->backend->error;
+	if (text && ep->device == ENDPOINT_DEVICE_STARTED)
+		give_up(ep);
 	*link = !text && ep->backend->ops->link && ep->backend->ops->link(ep->backend);
 	strncpy(error, text ? text : "", size - 1);
 	error[size - 1] = '\0';

@@ -23,7 +23,8 @@
 enum endpoint_device {
 	ENDPOINT_NO_DEVICE,
 	ENDPOINT_DEVICE_STARTED,
-	ENDPOINT_DEVICE_HELD, /* being started or restarted: no lane of the endpoint runs */
+	ENDPOINT_DEVICE_HELD,	/* being restarted: no lane of the endpoint runs */
+	ENDPOINT_DEVICE_FAILED, /* stopped; for the lanes as if there were none */
 };
 
 struct endpoint {

@@ -47,9 +47,15 @@ static unsigned int vm_queues_seen(const struct endpoint *ep)
 	return enabled ? (63 - __builtin_clzll(enabled)) / 2 + 1 : 0;
 }
 
+/* The device, if it carries traffic. */
+static struct backend *device_of(const struct endpoint *ep)
+{
+	return ep->device == ENDPOINT_DEVICE_STARTED ? ep->backend : NULL;
+}
+
 static uint16_t max_frame(const struct endpoint *ep)
 {
-	uint32_t mtu = ep->backend ? ep->backend->mtu : ep->options.mtu;
+	uint32_t mtu = device_of(ep) ? ep->backend->mtu : ep->options.mtu;
 
 	return RTE_MIN((mtu ? mtu : RTE_ETHER_MTU) + RTE_ETHER_HDR_LEN + VLAN_TAGS,
 		       (uint32_t)UINT16_MAX);
@@ -58,7 +64,7 @@ static uint16_t max_frame(const struct endpoint *ep)
 static struct lane_config wanted_config(const struct endpoint *ep, enum lane_direction direction,
 					unsigned int index)
 {
-	struct backend *backend = ep->backend;
+	struct backend *backend = device_of(ep);
 	uint64_t features = ep->vm ? ep->vm->features : 0;
 	struct lane_config cfg = {
 		.direction = direction,
@@ -87,7 +93,7 @@ static unsigned int wanted_count(const struct endpoint *ep, enum lane_direction 
 	if (ep->device == ENDPOINT_DEVICE_HELD || !ep->pool)
 		return 0;
 	if (direction == LANE_VF_TO_VM)
-		return ep->backend ? RTE_MIN(ep->backend->rx_queues, ENDPOINT_MAX_QUEUES) : 0;
+		return device_of(ep) ? RTE_MIN(ep->backend->rx_queues, ENDPOINT_MAX_QUEUES) : 0;
 	return RTE_MIN(vm_queues_seen(ep), ep->options.max_queues);
 }
 

@@ -47,8 +47,11 @@ static ssize_t log_stream_write(void *cookie, const char *buf, size_t size)
 {
 	int level = rte_log_cur_msg_loglevel();
 
-	/* 1 (emergency) .. 8 (debug), and negative when it is not known */
+	/* 1 (emergency) .. 8 (debug), and negative when it is not known. What DPDK calls info are
+	 * its own steps, several lines for each socket and VM: debugging for an administrator. */
 	log_line.level = level >= (int)RTE_LOG_EMERG ? level - (int)RTE_LOG_EMERG : LOG_INFO;
+	if (log_line.level == LOG_INFO)
+		log_line.level = LOG_DEBUG;
 	for (size_t i = 0; i < size; i++) {
 		if (buf[i] == '\n' || log_line.len == sizeof(log_line.text))
 			log_line_end();
@@ -74,6 +77,8 @@ void eal_set_log_level(int level)
 {
 	uint32_t dpdk = (uint32_t)level + RTE_LOG_EMERG;
 
+	if (level == LOG_INFO)
+		dpdk = RTE_LOG_NOTICE; /* see log_stream_write() */
 	rte_log_set_global_level(dpdk);
 	rte_log_set_level_pattern("*", level >= LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_INFO);
 }

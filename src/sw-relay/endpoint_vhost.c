@@ -163,7 +163,7 @@ static int new_device(int vid)
 
 	if (!vm)
 		return -1;
-	for (unsigned int i = 0; i < rte_vhost_get_vring_num(vid); i++)
+	for (uint16_t i = 0; i < rte_vhost_get_vring_num(vid); i++)
 		rte_vhost_enable_guest_notification(vid, i, 0);
 	tables_lock();
 	ep = vm->endpoint;

@@ -14,14 +14,14 @@
 #include <string.h>
 #include <time.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "common/log.h"
+#include "manager/notify.h"
 #include "manager/sampler.h"
 #include "manager/svc_control.h"
 #include "manager/svc_zmq.h"
 
 #define STOP_DEADLINE_US 450000
+#define STATUS_INTERVAL_US 1000000ull
 
 void manager_path(const struct manager *m, char *buf, size_t size, const char *name)
 {
@@ -78,7 +78,7 @@ static void status_line(const struct manager *m, char *buf, size_t size)
 
 static void become_ready(struct manager *m)
 {
-	char status[160];
+	char status[sizeof(m->status)];
 
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		if (!pairing_settled(&m->pairings[id]) && !relay_was_tried(&m->pairings[id]))
@@ -86,7 +86,9 @@ static void become_ready(struct manager *m)
 	}
 	m->phase = MANAGER_READY;
 	status_line(m, status, sizeof(status));
-	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+	memcpy(m->status, status, sizeof(m->status));
+	m->status_us = manager_now_us(m);
+	notify_send("READY=1\nSTATUS=%s", status);
 	log_notice("ready: %s", status);
 }
 
@@ -98,12 +100,13 @@ static int on_post(sd_event_source *source, void *userdata)
 
 	if (m->phase == MANAGER_STARTING)
 		become_ready(m);
-	if (m->phase != MANAGER_READY)
+	if (m->phase != MANAGER_READY || manager_now_us(m) < m->status_us + STATUS_INTERVAL_US)
 		return 0;
+	m->status_us = manager_now_us(m);
 	status_line(m, status, sizeof(status));
 	if (strcmp(status, m->status)) {
 		memcpy(m->status, status, sizeof(m->status));
-		sd_notifyf(0, "STATUS=%s", status);
+		notify_send("STATUS=%s", status);
 	}
 	return 0;
 }
@@ -123,10 +126,10 @@ static int on_hup(sd_event_source *source, const struct signalfd_siginfo *si, vo
 	struct err err;
 	uint64_t now = manager_now_us(m);
 
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now);
 	manager_reload(m, warnings, &err);
 	json_object_put(warnings);
-	sd_notify(0, "READY=1");
+	notify_send("READY=1");
 	return 0;
 }
 
@@ -261,7 +264,7 @@ void manager_stop(struct manager *m)
 	if (m->phase == MANAGER_STOPPING)
 		return;
 	m->phase = MANAGER_STOPPING;
-	sd_notify(0, "STOPPING=1");
+	notify_send("STOPPING=1");
 	if (sd_event_add_time_relative(m->event, &m->stop_deadline, CLOCK_MONOTONIC,
 				       STOP_DEADLINE_US, 1000, on_stop_deadline, m) < 0)
 		sd_event_exit(m->event, 1);

@@ -74,7 +74,8 @@ struct manager {
 	struct svc_control *control;
 	struct svc_zmq *zmq;
 	sd_event_source *stop_deadline;
-	char status[160]; /* last told to the service manager */
+	char status[160];   /* last told to the service manager */
+	uint64_t status_us; /* and when */
 };
 
 /* manager.c */

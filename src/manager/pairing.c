@@ -114,26 +114,49 @@ static bool attached_is_right(const struct pairing *p)
 	       p->seen.present && !p->seen.device_error[0];
 }
 
+static bool held(const struct pairing *p, enum pairing_step step, uint64_t now_us)
+{
+	return p->failed[step].times && now_us < p->failed[step].retry_at_us;
+}
+
+/* The step, unless it has to wait for its next try. */
+static enum pairing_step unless_held(const struct pairing *p, enum pairing_step step,
+				     uint64_t now_us)
+{
+	return held(p, step, now_us) ? STEP_NONE : step;
+}
+
 enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 {
-	const enum pairing_step held = now_us < p->retry_at_us ? p->failed_step : STEP_NONE;
 	const bool attached = p->seen.device.text[0];
 
 	if (p->step != STEP_NONE)
 		return STEP_NONE;
 	if (attached && !attached_is_right(p))
-		return held == STEP_DETACH ? STEP_NONE : STEP_DETACH;
+		return unless_held(p, STEP_DETACH, now_us);
 	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
-		return held == STEP_ENDPOINT_REMOVE ? STEP_NONE : STEP_ENDPOINT_REMOVE;
+		return unless_held(p, STEP_ENDPOINT_REMOVE, now_us);
 	if (!p->wish.socket[0])
 		return STEP_NONE;
 	if (!p->seen.socket[0])
-		return held == STEP_ENDPOINT_ADD ? STEP_NONE : STEP_ENDPOINT_ADD;
-	if (pins_differ(p) && held != STEP_PIN)
+		return unless_held(p, STEP_ENDPOINT_ADD, now_us);
+	if (pins_differ(p) && !held(p, STEP_PIN, now_us))
 		return STEP_PIN;
-	if (p->wish.has_device && !attached && p->seen.present && held != STEP_ATTACH)
-		return STEP_ATTACH;
+	if (p->wish.has_device && !attached && p->seen.present)
+		return unless_held(p, STEP_ATTACH, now_us);
 	return STEP_NONE;
+}
+
+const struct pairing_failure *pairing_failure(const struct pairing *p)
+{
+	static const enum pairing_step order[] = { STEP_ENDPOINT_ADD, STEP_ATTACH, STEP_DETACH,
+						   STEP_ENDPOINT_REMOVE, STEP_PIN };
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (p->failed[order[i]].times)
+			return &p->failed[order[i]];
+	}
+	return NULL;
 }
 
 static enum pairing_state state_of(const struct pairing *p)
@@ -144,11 +167,11 @@ static enum pairing_state state_of(const struct pairing *p)
 		return p->seen.vm ? PAIRING_ACTIVE : PAIRING_LISTENING;
 	if (p->step == STEP_DETACH)
 		return p->state; /* until it is gone */
-	if (p->failed_step == STEP_ENDPOINT_ADD)
+	if (p->failed[STEP_ENDPOINT_ADD].times)
 		return PAIRING_FAILED;
 	if (p->wish.has_device && !p->seen.present)
 		return PAIRING_ABSENT;
-	if (p->failed_step == STEP_ATTACH)
+	if (p->failed[STEP_ATTACH].times)
 		return PAIRING_FAILED;
 	if (p->wish.has_device)
 		return PAIRING_PROBING;
@@ -169,8 +192,10 @@ bool pairing_settled(const struct pairing *p)
 
 void pairing_reason(const struct pairing *p, char *buf, size_t size)
 {
-	if (p->state == PAIRING_FAILED)
-		snprintf(buf, size, "%s", p->error.text);
+	const struct pairing_failure *failure = pairing_failure(p);
+
+	if (failure)
+		snprintf(buf, size, "%s", failure->error.text);
 	else if (p->waiting[0])
 		snprintf(buf, size, "%s", p->waiting);
 	else if (p->state == PAIRING_ABSENT)
@@ -184,24 +209,19 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 
 static void clear_failure(struct pairing *p, enum pairing_step step)
 {
-	if (p->failed_step == step) {
-		p->failed_step = STEP_NONE;
-		p->failures = 0;
-		p->retry_at_us = 0;
-		p->error.code = 0;
-	}
+	memset(&p->failed[step], 0, sizeof(p->failed[step]));
 }
 
 void pairing_retry_now(struct pairing *p)
 {
-	clear_failure(p, p->failed_step);
+	memset(p->failed, 0, sizeof(p->failed));
 	p->crashes = 0;
 }
 
 /* Doubles from try to try, with up to a quarter more so that many do not come at once. */
-static uint64_t retry_delay(struct pairing *p)
+static uint64_t retry_delay(struct pairing *p, unsigned int times)
 {
-	uint64_t delay = PAIRING_RETRY_MIN_US << (p->failures < 6 ? p->failures : 6);
+	uint64_t delay = PAIRING_RETRY_MIN_US << (times < 6 ? times : 6);
 
 	if (delay > PAIRING_RETRY_MAX_US)
 		delay = PAIRING_RETRY_MAX_US;
@@ -213,16 +233,13 @@ static uint64_t retry_delay(struct pairing *p)
 
 static void step_failed(struct pairing *p, enum pairing_step step, const struct err *err)
 {
-	const uint64_t now = p->env->now_us(p->env->ctx);
+	struct pairing_failure *failure = &p->failed[step];
 
-	if (p->failed_step != step)
-		p->failures = 0;
-	if (p->failed_step != step || strcmp(p->error.text, err->text))
+	if (!failure->times || strcmp(failure->error.text, err->text))
 		pairing_note(p, "%s failed: %s", step_names[step], err->text);
-	p->failed_step = step;
-	p->error = *err;
-	p->retry_at_us = now + retry_delay(p);
-	p->failures++;
+	failure->error = *err;
+	failure->retry_at_us = p->env->now_us(p->env->ctx) + retry_delay(p, failure->times);
+	failure->times++;
 }
 
 /* What a finished step has changed. */
@@ -354,10 +371,12 @@ static void update_state(struct pairing *p)
 static void set_alarm(struct pairing *p, uint64_t now)
 {
 	const uint64_t deadline = pairing_ops_deadline(p);
-	uint64_t at = p->failed_step != STEP_NONE && p->retry_at_us > now ? p->retry_at_us : 0;
+	uint64_t at = deadline;
 
-	if (deadline && (!at || deadline < at))
-		at = deadline;
+	for (int step = 0; step < N_STEPS; step++) {
+		if (held(p, step, now) && (!at || p->failed[step].retry_at_us < at))
+			at = p->failed[step].retry_at_us;
+	}
 	p->env->wake_at(p, at);
 }
 
@@ -387,6 +406,7 @@ static void look(struct pairing *p)
 /* Starts the next step; false when there is nothing more to do now. */
 static bool start_next(struct pairing *p)
 {
+	const bool moving = p->move;
 	struct err err = { 0 };
 	enum pairing_step step;
 	int rc;
@@ -408,7 +428,7 @@ static bool start_next(struct pairing *p)
 	p->step = STEP_NONE;
 	if (rc == -EAGAIN) {
 		snprintf(p->waiting, sizeof(p->waiting), "%s", err.text);
-		return p->move;
+		return p->move && !moving;
 	}
 	step_failed(p, step, &err);
 	return true;

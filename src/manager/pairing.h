@@ -52,6 +52,7 @@ enum pairing_step {
 	STEP_PIN,
 	STEP_ATTACH,
 };
+#define N_STEPS (STEP_ATTACH + 1)
 
 enum { VF_TO_VM, VM_TO_VF, N_DIRECTIONS };
 
@@ -83,6 +84,12 @@ struct pairing_seen {
 struct pairing_event {	/* of the history */
 	int64_t time_s; /* since the epoch */
 	char text[160];
+};
+
+struct pairing_failure {    /* of a step */
+	unsigned int times; /* in a row; 0: it has not failed */
+	uint64_t retry_at_us;
+	struct err error;
 };
 
 struct pairing_op;
@@ -125,12 +132,9 @@ struct pairing {
 	int step_pin[N_DIRECTIONS];
 	bool move; /* the endpoint has to leave its process */
 
-	enum pairing_step failed_step;
-	struct err error;  /* of failed_step */
-	char waiting[160]; /* what the next step waits for */
-	unsigned int failures;
+	struct pairing_failure failed[N_STEPS];
+	char waiting[160];    /* what the next step waits for */
 	unsigned int crashes; /* the relay died while it opened the device, in a row */
-	uint64_t retry_at_us;
 
 	struct pairing_op *ops; /* waiting operations, the first is under way */
 	unsigned int n_ops;
@@ -192,6 +196,8 @@ void pairing_retry_now(struct pairing *p);
 
 /* A socket or a device is wished or there. */
 bool pairing_in_use(const struct pairing *p);
+/* The failure that users have to know of, or NULL. */
+const struct pairing_failure *pairing_failure(const struct pairing *p);
 /* Nothing is under way, and nothing will be before some event or retry. */
 bool pairing_settled(const struct pairing *p);
 /* A sentence on the state for users; "" when there is nothing to say. */

@@ -173,17 +173,26 @@ static int begin(struct pairing *p, struct pairing_op *op, struct err *err)
 		return begin_remove_socket(p, op, err);
 	case OP_PIN:
 		memcpy(p->wish.pin, op->wish.pin, sizeof(p->wish.pin));
-		if (p->failed_step == STEP_PIN)
-			pairing_retry_now(p);
+		memset(&p->failed[STEP_PIN], 0, sizeof(p->failed[STEP_PIN]));
 		return 0;
 	}
 	return err_set(err, -EINVAL, "operation", "unknown operation");
+}
+
+/* The error of a step that has failed, 0 when it has not. */
+static int failure_of(const struct pairing *p, enum pairing_step step, struct err *err)
+{
+	if (!p->failed[step].times)
+		return 0;
+	*err = p->failed[step].error;
+	return err->code ? err->code : -EIO;
 }
 
 /* Has the operation that is under way come to its end? 0: not yet, 1: yes, else the error. */
 static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 {
 	const bool attached = p->seen.device.text[0];
+	int rc;
 
 	switch (op->kind) {
 	case OP_ADD:
@@ -193,10 +202,11 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 			return 1;
 		if (op->keep_failed)
 			return 1;
-		if (p->failed_step == STEP_ATTACH || p->failed_step == STEP_ENDPOINT_ADD) {
-			*err = p->error;
-			return err->code ? err->code : -EIO;
-		}
+		rc = failure_of(p, STEP_ENDPOINT_ADD, err);
+		if (!rc)
+			rc = failure_of(p, STEP_ATTACH, err);
+		if (rc)
+			return rc;
 		if (p->step == STEP_NONE && !p->seen.present && p->seen.socket[0] && !attached)
 			return op->accept_absent ? 1 : -ENODEV;
 		return 0;
@@ -206,10 +216,9 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 	case OP_REMOVE_SOCKET:
 		return !attached && !p->seen.socket[0] && p->step == STEP_NONE;
 	case OP_PIN:
-		if (p->failed_step == STEP_PIN) {
-			*err = p->error;
-			return err->code ? err->code : -EIO;
-		}
+		rc = failure_of(p, STEP_PIN, err);
+		if (rc)
+			return rc;
 		/* Without an endpoint it is remembered. */
 		return !p->wish.socket[0] || !memcmp(p->wish.pin, p->seen.pin, sizeof(p->wish.pin));
 	}

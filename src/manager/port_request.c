@@ -8,6 +8,8 @@
 
 #include "common/text.h"
 
+#include "common/text.h"
+
 typedef Virtioforwarder__PortControlRequest Message;
 
 #define OP(name) VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__##name

@@ -71,13 +71,14 @@ static json_object *cpus_json(const struct manager *m, unsigned int id)
 static void put_state(json_object *json, const struct manager *m, const struct pairing *p)
 {
 	const uint64_t now = manager_now_us(m);
-	char reason[sizeof(p->error.text)];
+	const struct pairing_failure *failure = pairing_failure(p);
+	char reason[sizeof(failure->error.text)];
 
 	pairing_reason(p, reason, sizeof(reason));
 	json_put_text(json, "state", pairing_state_name(p->state));
 	json_put_text(json, "reason", reason);
-	if (p->failed_step != STEP_NONE && p->retry_at_us > now)
-		json_put_number(json, "next_try_s", (p->retry_at_us - now) / 100000 / 10.0);
+	if (failure && failure->retry_at_us > now)
+		json_put_number(json, "next_try_s", (failure->retry_at_us - now) / 100000 / 10.0);
 	else
 		json_put_shared(json, "next_try_s", NULL);
 }

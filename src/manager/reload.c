@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <systemd/sd-daemon.h>
-
 #include "common/log.h"
 #include "manager/manager.h"
 

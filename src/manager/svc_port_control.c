@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "manager/manager.h"
 #include "manager/port_request.h"
 #include "manager/svc_zmq.h"
@@ -22,7 +23,12 @@ static void reply(struct zmq_request *req, const struct err *err, const char *qu
 				    : VIRTIOFORWARDER__PORT_CONTROL_RESPONSE__STATUS__OK;
 	response.query_string = (char *)query;
 	if (err->code) {
-		log_info("port control: refused (%s): %s", err->step, err->text);
+		char text[sizeof(err->text)];
+
+		/* It may hold what the client sent. */
+		memcpy(text, err->text, sizeof(text));
+		text_clean(text);
+		log_info("port control: refused (%s): %s", err->step, text);
 		response.has_error_code = true;
 		response.error_code = -err->code;
 		response.error_code_source = (char *)err->step;

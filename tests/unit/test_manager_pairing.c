@@ -253,7 +253,7 @@ TEST_F(pairing, kept_wish_is_tried_again) {
 	}
 	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
 	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
-	EXPECT_EQ(0, self->p->failures);
+	EXPECT_EQ(NULL, pairing_failure(self->p));
 	EXPECT_EQ(0, w->alarm);
 }
 
@@ -647,6 +647,39 @@ TEST_F(pairing, history_is_a_ring) {
 		pairing_note(self->p, "event %d", i);
 	EXPECT_EQ(100, self->p->n_history);
 	EXPECT_STREQ("event 99", self->p->history[99 % PAIRING_HISTORY].text);
+}
+
+/* Two steps that fail do not spoil each other's waiting time. */
+TEST_F(pairing, failures_of_two_steps) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	self->p->wish.pin[VF_TO_VM] = 9;
+	up(w);
+	ASSERT_TRUE(done(w, STEP_PIN, -EINVAL));
+	op_fill(&op, w, OP_ADD, "vdev:net_null0");
+	op.keep_failed = true;
+	/* An add tries everything again. */
+	EXPECT_EQ(0, pairing_submit(self->p, &op, &err));
+	ASSERT_TRUE(done(w, STEP_PIN, -EINVAL));
+	ASSERT_TRUE(done(w, STEP_ATTACH, -EIO));
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	EXPECT_LT(w->now, w->alarm);
+}
+
+/* Nothing spins while an endpoint that has to move cannot. */
+TEST_F(pairing, move_waits_for_its_relay) {
+	struct world *w = &self->w;
+
+	attached(w);
+	self->p->move = true;
+	w->relay_up = false;
+	pairing_run(self->p);
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	w->relay_up = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
 }
 
 /* Events in any order must never lead to two steps at once, or to a dead end. */

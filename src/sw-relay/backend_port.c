@@ -168,6 +168,9 @@ static void port_detach(struct backend *backend)
 		port_stop(backend);
 		rte_eth_dev_close(backend->port);
 	}
+	if (p->refused)
+		log_warning("device %s: its driver refused to send %llu packets", backend->device,
+			    (unsigned long long)p->refused);
 	r = rte_eal_hotplug_remove(p->bus, p->name);
 	if (r < 0 && r != -ENODEV && r != -ENOENT)
 		log_warning("device %s: removing it from DPDK: %s", backend->device, strerror(-r));

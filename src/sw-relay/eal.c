@@ -175,6 +175,8 @@ int eal_start(const struct relay_options *o, struct err *err)
 			       "DPDK does not start: %s; its messages in the log say more",
 			       rte_strerror(code));
 	}
+	/* Nothing is shared with other processes, so it is empty, and nobody would remove it. */
+	rmdir(rte_eal_get_runtime_dir());
 	return 0;
 }
 

@@ -14,7 +14,7 @@ COUNT = 6400
 
 
 def queue_counters(guest, direction: str) -> list:
-    text = guest.run(f"ethtool -S eth0 | grep '{direction}_queue_._packets'")
+    text = guest.run(f"ethtool -S eth0 | grep '{direction}_queue_[0-9]*_packets'")
     return [int(line.split(":")[1]) for line in text.splitlines()]
 
 
@@ -60,21 +60,35 @@ def test_four_queue_pairs_of_a_guest(stage, device_queues):
     assert len(sent) == QUEUES and all(n >= each / 2 for n in sent), sent
 
 
-@pytest.mark.parametrize("queues", [4, 32])
-def test_virtio_user_with_many_queues(stage, queues):
+def test_virtio_user_with_many_queues(stage):
+    """DPDK's driver has at most eight queue pairs."""
+    queues = 8
     net = stage.netns(address=None, queues=2)
     daemon = stage.daemon(VIRTIOFWD_STATIC_VFS=[f"netdev:{net.host}=1"])
-    pmd = stage.testpmd(
-        daemon.socket(1), mode="io", queues=queues, ring=256, mbufs=20000 if queues > 8 else 8192
-    )
+    pmd = stage.testpmd(daemon.socket(1), mode="io", queues=queues, mbufs=16384)
     pmd.start()
     until(lambda: daemon.relay(1)["queues"] == queues, f"{queues} queues are seen")
     receiver = stage.receiver(net.peer, net)
     stage.sender(net.peer, net, rate=default_rate(), flows=64, count=COUNT).finish()
     stage.until_received(receiver, 0, COUNT)
-    lanes = [x for x in daemon.relay(1)["lanes"] if x["direction"] == "vf_to_vm"]
-    busy = [x for x in lanes if x["packets_out"] > 0]
-    assert len(busy) >= min(queues, 16), lanes
+    lanes = [x for x in daemon.relay(1)["lanes"] if x["direction"] == "vm_to_vf"]
+    assert len([x for x in lanes if x["packets_out"] > 0]) == queues, lanes
+
+
+def test_32_queue_pairs_of_a_guest(stage):
+    queues = 32
+    net = stage.netns()
+    daemon = stage.daemon(VIRTIOFWD_STATIC_VFS=[f"netdev:{net.host}=1"])
+    guest = stage.guest(daemon.socket(1), queues=queues, memory=384)
+    guest.run(f"ethtool -L eth0 combined {queues}")
+    guest.wait_ping(PEER)
+    until(lambda: daemon.relay(1)["queues"] == queues, f"{queues} queues are seen")
+    received = guest.spawn("numbered recv eth0", "/tmp/received")
+    guest.run("until grep -q receiving /tmp/received; do sleep 0.1; done")
+    stage.sender(net.peer, net, rate=default_rate(), flows=64, count=COUNT).finish()
+    stage.until_received_in(guest, received, "/tmp/received", 0, COUNT)
+    used = [n for n in queue_counters(guest, "rx") if n > 0]
+    assert len(used) > queues / 2, used
 
 
 def test_other_devices_with_fewer_queues(stage):

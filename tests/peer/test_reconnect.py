@@ -3,6 +3,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -29,7 +30,9 @@ def test_relay_is_killed_under_traffic(stage, mode):
     sent = guest.spawn(f"numbered send eth0 --rate {default_rate()}", "/tmp/sent")
     until(lambda: receiver.stream()["received"] > 100, "packets of the guest arrive")
 
-    for _ in range(3):
+    for _ in range(2):
+        # A relay that dies soon after its start is not started again at once.
+        until(lambda: time.time() - daemon.processes()[0]["started"] > 6, "the relay is settled")
         (pid,) = daemon.relay_pids()
         os.kill(pid, signal.SIGKILL)
         until(lambda: daemon.relay_pids() not in ([], [pid]), "the relay is started again")
@@ -42,7 +45,7 @@ def test_relay_is_killed_under_traffic(stage, mode):
     guest.wait_ping(PEER)
     assert daemon.wait_state(1, "active")["vm"]
     assert daemon.wait_state(7, "listening")["device"] == "vdev:net_ring7"
-    assert daemon.processes()[0]["restarts"] == 3
+    assert daemon.processes()[0]["restarts"] == 2
 
 
 @pytest.mark.parametrize("mode", ["client", "server"])

@@ -4,6 +4,7 @@
 import itertools
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Dict, List, Sequence, Union
@@ -113,10 +114,16 @@ class Testpmd:
         if self.process.running():
             self.process.send("quit")
             self.process.wait(60)
+        self._clean()
 
     def kill(self) -> None:
         self.process.signal(signal.SIGKILL)
         self.process.wait()
+        self._clean()
+
+    def _clean(self) -> None:
+        """DPDK leaves its runtime folder behind."""
+        shutil.rmtree(f"/run/dpdk/{self.prefix}", ignore_errors=True)
 
     def close(self) -> None:
         if self.process.running():

@@ -147,9 +147,8 @@ static void after_endpoint_add(struct manager *m, struct pairing *p)
 {
 	struct err err;
 
-	if (m->cfg->vhost_client)
-		socket_watch_add(m->watch, p->step_socket);
-	else if (socket_give(p->step_socket, &m->owner, &m->extra[p->id].socket, &err) < 0)
+	if (!m->cfg->vhost_client &&
+	    socket_give(p->step_socket, &m->owner, &m->extra[p->id].socket, &err) < 0)
 		log_warning("relay %u: %s", p->id, err.text);
 }
 
@@ -244,6 +243,9 @@ static int start_endpoint_add(struct pairing *p, struct err *err)
 	rc = socket_prepare(p->step_socket, m->cfg->vhost_client, &m->user, err);
 	if (rc)
 		return rc;
+	/* Before the relay's first try to connect: the next one comes a second later. */
+	if (m->cfg->vhost_client)
+		socket_watch_add(m->watch, p->step_socket);
 	params = json_id(p->id);
 	json_put_text(params, "socket", p->step_socket);
 	json_put_text(params, "mode", m->cfg->vhost_client ? "client" : "server");

@@ -5,9 +5,9 @@
  * process. A fresh process says to nobody when it listens: connecting is tried at short, growing
  * intervals until the deadline of hello.
  *
- * One that ends is started again at once; only when it ends again within seconds does the next
- * start wait. One that is connected to while it runs (after a restart of the manager, or because
- * the connection was lost) is asked for its snapshot before it is announced.
+ * One that ends is started again at once; only when it ends again and again within seconds does
+ * the next start wait. One that is connected to while it runs (after a restart of the manager, or
+ * because the connection was lost) is asked for its snapshot before it is announced.
  */
 #include "manager/relay_process.h"
 
@@ -28,6 +28,7 @@
 #define START_DEADLINE_US 15000000ull /* a fresh process: the first hugepages take their time */
 #define ADOPT_DEADLINE_US 5000000ull  /* one that runs already */
 #define QUICK_DEATH_US 5000000ull
+#define FREE_RESTARTS 3 /* quick deaths in a row after which the next start does not wait */
 #define RESTART_MIN_US 1000000ull
 #define RESTART_MAX_US 60000000ull
 #define STOP_TERM_US 150000
@@ -118,7 +119,8 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void restart_later(struct relay *relay)
 {
-	uint64_t delay = RESTART_MIN_US << (relay->deaths < 7 ? relay->deaths - 2 : 5);
+	const unsigned int over = relay->deaths - FREE_RESTARTS - 1;
+	uint64_t delay = RESTART_MIN_US << (over < 6 ? over : 6);
 
 	if (delay > RESTART_MAX_US)
 		delay = RESTART_MAX_US;
@@ -156,7 +158,7 @@ static int on_exit_event(sd_event_source *source, int fd, uint32_t events, void 
 	relay->restarts++;
 	relay->deaths = now_us() - relay->started_us < QUICK_DEATH_US ? relay->deaths + 1 : 1;
 	relay->setup->events->down(relay, why);
-	if (relay->deaths > 1)
+	if (relay->deaths > FREE_RESTARTS)
 		restart_later(relay);
 	else
 		start(relay);
@@ -310,7 +312,7 @@ static void start_failed(struct relay *relay, const struct err *err)
 {
 	log_error("relay process %u: %s", relay->number, err->text);
 	snprintf(relay->reason, sizeof(relay->reason), "%.190s", err->text);
-	relay->deaths = relay->deaths < 2 ? 2 : relay->deaths + 1;
+	relay->deaths = relay->deaths <= FREE_RESTARTS ? FREE_RESTARTS + 1 : relay->deaths + 1;
 	restart_later(relay);
 }
 

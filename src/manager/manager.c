@@ -62,18 +62,25 @@ static bool relay_was_tried(const struct pairing *p)
 
 static void status_line(const struct manager *m, char *buf, size_t size)
 {
-	unsigned int count[PAIRING_FAILED + 1] = { 0 }, processes = 0;
+	unsigned int count[PAIRING_FAILED + 1] = { 0 }, running = 0;
+	const struct relay *failing = NULL;
 
 	for (unsigned int id = 0; id < m->max_relays; id++)
 		count[m->pairings[id].state]++;
-	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++)
-		processes += m->processes[i] && m->processes[i]->state == RELAY_RUNNING;
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		const struct relay *relay = m->processes[i];
+
+		running += relay && relay->state == RELAY_RUNNING;
+		if (relay && relay->state == RELAY_FAILED)
+			failing = relay;
+	}
 	snprintf(buf, size,
 		 "%u active, %u waiting for a VM, %u waiting for a device, %u failed; %u relay "
-		 "process%s",
+		 "process%s%s%s",
 		 count[PAIRING_ACTIVE], count[PAIRING_LISTENING],
-		 count[PAIRING_CONNECTED] + count[PAIRING_ABSENT], count[PAIRING_FAILED], processes,
-		 processes == 1 ? "" : "es");
+		 count[PAIRING_CONNECTED] + count[PAIRING_ABSENT], count[PAIRING_FAILED], running,
+		 running == 1 ? "" : "es", failing ? "; failing: " : "",
+		 failing ? failing->reason : "");
 }
 
 static void become_ready(struct manager *m)

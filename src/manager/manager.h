@@ -74,7 +74,7 @@ struct manager {
 	struct svc_control *control;
 	struct svc_zmq *zmq;
 	sd_event_source *stop_deadline;
-	char status[160];   /* last told to the service manager */
+	char status[320];   /* last told to the service manager */
 	uint64_t status_us; /* and when */
 };
 
@@ -100,6 +100,8 @@ int relays_start(struct manager *m, struct err *err);
  * when the endpoint must leave its process first. */
 struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
 			   struct err *err);
+/* Some process was found running and has not told yet what it serves. */
+bool relays_unknown(const struct manager *m);
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,
 			  const struct pairing *except);
 unsigned int relays_endpoints(const struct manager *m, const struct relay *relay);

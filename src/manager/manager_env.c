@@ -214,6 +214,10 @@ static int place(struct pairing *p, struct err *err)
 		device_look(m->root, &p->wish.device, &facts);
 		needs_port = p->decision.needs_port;
 	}
+	/* A process that is being taken over may have it already. */
+	if (!p->seen.relay && relays_unknown(m))
+		return err_set(err, -EAGAIN, "relay",
+			       "waiting until a running relay process says what it serves");
 	relay = relays_place(m, p, needs_port, facts.numa_node, err);
 	if (!relay)
 		return err->code;

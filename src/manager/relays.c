@@ -69,6 +69,17 @@ unsigned int relays_endpoints(const struct manager *m, const struct relay *relay
 	return n;
 }
 
+bool relays_unknown(const struct manager *m)
+{
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		const struct relay *relay = m->processes[i];
+
+		if (relay && relay->state == RELAY_STARTING && relay->adopted)
+			return true;
+	}
+	return false;
+}
+
 static struct relay *new_process(struct manager *m, unsigned int number, int node, struct err *err)
 {
 	struct cpuset cpus;

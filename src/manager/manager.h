@@ -105,8 +105,6 @@ bool relays_unknown(const struct manager *m);
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,
 			  const struct pairing *except);
 unsigned int relays_endpoints(const struct manager *m, const struct relay *relay);
-/* Worker CPUs of the configuration on a node. */
-void relays_cpus(const struct manager *m, int numa_node, struct cpuset *cpus);
 /* After a change of the CPU mask or of the log level. */
 void relays_set_cpus(struct manager *m);
 void relays_set_log_level(struct manager *m, int level);

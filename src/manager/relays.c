@@ -12,33 +12,9 @@
 #include "common/log.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/nodes.h"
 #include "manager/placement.h"
 #include "manager/sampler.h"
-
-void relays_cpus(const struct manager *m, int numa_node, struct cpuset *cpus)
-{
-	cpuset_clear(cpus);
-	for (int cpu = cpuset_next(&m->cfg->cpu_mask, 0); cpu >= 0;
-	     cpu = cpuset_next(&m->cfg->cpu_mask, cpu + 1)) {
-		if (cpu_numa_node(m->root, cpu) == numa_node)
-			cpuset_add(cpus, cpu);
-	}
-}
-
-static void find_nodes(struct manager *m)
-{
-	m->n_nodes = 0;
-	for (int cpu = cpuset_next(&m->cfg->cpu_mask, 0); cpu >= 0;
-	     cpu = cpuset_next(&m->cfg->cpu_mask, cpu + 1)) {
-		const int node = cpu_numa_node(m->root, cpu);
-		bool known = false;
-
-		for (size_t i = 0; i < m->n_nodes; i++)
-			known |= m->nodes[i] == node;
-		if (!known && m->n_nodes < MANAGER_MAX_PROCESSES)
-			m->nodes[m->n_nodes++] = node;
-	}
-}
 
 static bool takes_port(const struct pairing *p)
 {
@@ -90,7 +66,7 @@ static struct relay *new_process(struct manager *m, unsigned int number, int nod
 			MANAGER_MAX_PROCESSES);
 		return NULL;
 	}
-	relays_cpus(m, node, &cpus);
+	nodes_cpus(m->root, &m->cfg->cpu_mask, node, &cpus);
 	if (relay_new(&relay, &m->setup, number, node, &cpus, err) < 0)
 		return NULL;
 	m->processes[number] = relay;
@@ -114,7 +90,7 @@ static void adopt_others(struct manager *m)
 
 int relays_start(struct manager *m, struct err *err)
 {
-	find_nodes(m);
+	m->n_nodes = nodes_find(m->root, &m->cfg->cpu_mask, m->nodes, MANAGER_MAX_PROCESSES);
 	if (!m->n_nodes)
 		return err_set(err, -EINVAL, "configuration",
 			       "VIRTIOFWD_CPU_MASK names no CPU that this host has");
@@ -308,7 +284,7 @@ void relays_set_cpus(struct manager *m)
 
 		if (!relay)
 			continue;
-		relays_cpus(m, relay->numa_node, &relay->cpus);
+		nodes_cpus(m->root, &m->cfg->cpu_mask, relay->numa_node, &relay->cpus);
 		relay_call(relay, "workers", cpu_array(&relay->cpus), NULL, 0, told, m);
 	}
 }

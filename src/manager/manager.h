@@ -70,6 +70,7 @@ struct manager {
 	struct json_object *saved; /* what was last given to state */
 	uint64_t saved_seq;
 	struct saving *savings; /* operations that wait for the state file */
+	sd_event_source *saving_timer;
 	struct sampler *sampler;
 	struct svc_control *control;
 	struct svc_zmq *zmq;

@@ -176,7 +176,7 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		after_endpoint_add(m, p);
 	if (!err->code && step == STEP_ATTACH)
 		log_attached(p, result);
-	if (step == STEP_ENDPOINT_REMOVE && err->code != -ECONNRESET) {
+	if (step == STEP_ENDPOINT_REMOVE && (!err->code || err->code == -ENOENT)) {
 		memcpy(p->step_socket, p->seen.socket, sizeof(p->step_socket));
 		if (m->watch)
 			socket_watch_remove(m->watch, p->step_socket);

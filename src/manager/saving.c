@@ -2,12 +2,15 @@
 
 /*
  * An operation that is over is answered when the wishes it changed are on disk. One that changed
- * nothing that is kept is answered at once. Answers keep their order.
+ * nothing that is kept is answered at once. Answers keep their order. A disk that takes longer than
+ * clients can wait is reported, and the answers leave without it.
  */
 #include <stdlib.h>
 
 #include "common/log.h"
 #include "manager/manager.h"
+
+#define SLOW_US 500000ull /* of the second that clients of 1.1 wait */
 
 struct saving {
 	struct pairing *p;
@@ -40,6 +43,20 @@ void saving_changed(struct manager *m)
 	m->saved_seq = state_file_save(m->state, state);
 }
 
+static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	m->saving_timer = sd_event_source_disable_unref(m->saving_timer);
+	if (m->savings) {
+		log_warning("%s/state.json takes long to be written: a crash now would lose the "
+			    "last changes",
+			    m->cfg->runtime_dir);
+		saving_flush(m);
+	}
+	return 0;
+}
+
 void saving_finish(struct pairing *p, struct pairing_op *op)
 {
 	struct manager *m = p->env->ctx;
@@ -60,6 +77,10 @@ void saving_finish(struct pairing *p, struct pairing_op *op)
 	while (*last)
 		last = &(*last)->next;
 	*last = saving;
+	if (!m->saving_timer &&
+	    sd_event_add_time_relative(m->event, &m->saving_timer, CLOCK_MONOTONIC, SLOW_US, 1000,
+				       on_slow, m) < 0)
+		saving_flush(m);
 }
 
 static void answer_until(struct manager *m, uint64_t seq)
@@ -71,6 +92,8 @@ static void answer_until(struct manager *m, uint64_t seq)
 		answer(saving->p, saving->op);
 		free(saving);
 	}
+	if (!m->savings)
+		m->saving_timer = sd_event_source_disable_unref(m->saving_timer);
 }
 
 void saving_done(uint64_t seq, const struct err *err, void *userdata)

@@ -13,11 +13,14 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 
 #define STATE_FILE_MAX (1 << 20)
+#define STOP_WAIT_NS 100000000l
 
 struct state_file {
 	char path[PATH_MAX];
@@ -164,16 +167,25 @@ int state_file_new(struct state_file **result, sd_event *event, const char *path
 
 void state_file_free(struct state_file *sf)
 {
+	struct timespec until;
+
 	if (!sf)
 		return;
 	pthread_mutex_lock(&sf->lock);
 	sf->stop = true;
 	pthread_cond_signal(&sf->work);
 	pthread_mutex_unlock(&sf->lock);
-	pthread_join(sf->thread, NULL);
+	sd_event_source_disable_unref(sf->source);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STOP_WAIT_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (pthread_timedjoin_np(sf->thread, NULL, &until)) {
+		log_warning("%s: the disk is slow; not waiting for it", sf->path);
+		return; /* the thread still uses it */
+	}
 	pthread_mutex_destroy(&sf->lock);
 	pthread_cond_destroy(&sf->work);
-	sd_event_source_disable_unref(sf->source);
 	close(sf->wake);
 	free(sf);
 }

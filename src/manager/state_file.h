@@ -22,7 +22,7 @@ typedef void (*state_file_fn)(uint64_t seq, const struct err *err, void *userdat
 
 int state_file_new(struct state_file **sf, sd_event *event, const char *path, state_file_fn saved,
 		   void *userdata, struct err *err);
-/* Waits for the write under way, and writes what is still waiting. */
+/* Writes what is still waiting; does not wait longer than 0.1 s for a slow disk. */
 void state_file_free(struct state_file *sf);
 
 /* Returns the number of this save, or 0 when memory is short. */

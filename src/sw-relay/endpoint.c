@@ -24,6 +24,7 @@
 #include "sw-relay/endpoint_internal.h"
 #include "sw-relay/features.h"
 #include "sw-relay/pool.h"
+#include "sw-relay/vhost_wake.h"
 #include "sw-relay/worker_table.h"
 
 struct endpoint_list endpoints = TAILQ_HEAD_INITIALIZER(endpoints);
@@ -42,8 +43,11 @@ struct endpoint *endpoint_find(unsigned int id)
 
 int endpoints_init(struct err *err)
 {
+	int r;
+
 	endpoint_lanes_init();
-	return endpoint_vhost_init(err);
+	r = guard_init(err);
+	return r < 0 ? r : endpoint_vhost_init(err);
 }
 
 void endpoints_fini(void)
@@ -154,8 +158,10 @@ static int register_socket(const struct endpoint_options *o, struct err *err)
 	    rte_vhost_driver_set_protocol_features(o->socket,
 						   protocol & ~features_protocol_withheld()) == 0 &&
 	    rte_vhost_driver_callback_register(o->socket, &endpoint_vhost_ops) == 0 &&
-	    rte_vhost_driver_start(o->socket) == 0)
+	    rte_vhost_driver_start(o->socket) == 0) {
+		vhost_wake();
 		return 0;
+	}
 	rte_vhost_driver_unregister(o->socket);
 	return err_set(err, -EIO, "socket", "socket %s: the vhost library refuses it", o->socket);
 }
@@ -236,6 +242,7 @@ void endpoint_work(void)
 
 	while (read(endpoint_work_fd(), &expirations, sizeof(expirations)) > 0)
 		;
+	endpoint_vhost_enforce();
 	TAILQ_FOREACH(ep, &endpoints, next)
 	endpoint_refit(ep);
 }

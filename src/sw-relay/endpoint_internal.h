@@ -79,6 +79,8 @@ extern const struct rte_vhost_device_ops endpoint_vhost_ops;
 int endpoint_vhost_init(struct err *err);
 /* Forgets the connections of an endpoint that goes; needs the lock. */
 void endpoint_vhost_forget(struct endpoint *ep);
+/* Drops the VMs that the guard has reported. Control thread, without the lock. */
+void endpoint_vhost_enforce(void);
 /* Asks for endpoint_work() soon. From any thread. */
 void endpoint_work_later(void);
 

@@ -75,6 +75,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 
 	if (!vm || !vm->endpoint)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	guard_current = &vm->guard;
 	switch (head->request) {
 	case GET_QUEUE_NUM: /* the library would say 128 */
 		head->payload.u64 = vm->endpoint->options.max_queues;
@@ -103,6 +104,16 @@ static struct endpoint *find_by_path(const char *path)
 	return NULL;
 }
 
+/* Under the lock. */
+static bool socket_is_known(unsigned long inode)
+{
+	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		if (vms[i].endpoint && guard_socket_inode(&vms[i].guard) == inode)
+			return true;
+	}
+	return false;
+}
+
 static int new_connection(int vid)
 {
 	static const struct rte_vhost_user_extern_ops handlers = { .pre_msg_handle =
@@ -115,6 +126,8 @@ static int new_connection(int vid)
 		return -1;
 	tables_lock();
 	ep = find_by_path(path);
+	if (ep)
+		guard_connected(&vm->guard, path, socket_is_known);
 	vm->vid = vid;
 	vm->endpoint = ep;
 	vm->running = false;
@@ -130,6 +143,14 @@ static int new_connection(int vid)
 	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
 }
 
+static void forget(struct vm *vm)
+{
+	if (vm->endpoint)
+		guard_disconnected(&vm->guard);
+	vm->endpoint = NULL;
+	vm->enabled = 0;
+}
+
 static void destroy_connection(int vid)
 {
 	struct vm *vm = vm_of(vid);
@@ -137,8 +158,7 @@ static void destroy_connection(int vid)
 	if (!vm)
 		return;
 	tables_lock();
-	vm->endpoint = NULL;
-	vm->enabled = 0;
+	forget(vm);
 	tables_unlock();
 }
 
@@ -240,6 +260,7 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 		return 0;
 	ring = &vm->rings[index];
 	if (enable && rte_vhost_get_vhost_vring(vid, index, &vring) == 0) {
+		guard_call_fd(vring.callfd);
 		atomic_store(&ring->kick_fd, vring.kickfd);
 		atomic_store(&ring->size, vring.size);
 		atomic_fetch_or(&vm->enabled, 1ull << index);
@@ -264,8 +285,29 @@ void endpoint_vhost_forget(struct endpoint *ep)
 {
 	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
 		if (vms[i].endpoint == ep)
-			vms[i].endpoint = NULL;
+			forget(&vms[i]);
 	}
+}
+
+void endpoint_vhost_enforce(void)
+{
+	if (!guard_reported())
+		return;
+	tables_lock();
+	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		struct endpoint *ep = vms[i].endpoint;
+		uint32_t faults = ep ? guard_enforce(&vms[i].guard) : 0;
+
+		if (faults & GUARD_MEMORY)
+			log_error("relay %u: the VM's memory is smaller than it said; its "
+				  "connection is closed",
+				  ep->options.id);
+		if (faults & GUARD_RING)
+			log_error("relay %u: the VM's ring has a descriptor chain that cannot be "
+				  "followed; its connection is closed",
+				  ep->options.id);
+	}
+	tables_unlock();
 }
 
 int endpoint_vhost_init(struct err *err)

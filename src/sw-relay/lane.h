@@ -101,6 +101,7 @@ struct lane {
 	bool arming;	   /* armed, but must be polled once more before it may be left alone */
 	int slot;	   /* of the worker's epoll set, -1: none */
 	uint32_t slot_generation; /* of the ring when it was put there */
+	uint64_t stuck_since;	  /* TSC; VM to VF: what is in the ring cannot be taken */
 	uint64_t last_work;	  /* TSC */
 
 	/* VF to VM: the enabled receive rings of the guest */
@@ -132,6 +133,7 @@ unsigned int lane_to_vf(struct lane *lane, uint64_t now);
 
 static inline unsigned int lane_run(struct lane *lane, uint64_t now)
 {
+	guard_current = lane->cfg.vm ? &lane->cfg.vm->guard : NULL;
 	if (lane->cfg.direction == LANE_VM_TO_VF)
 		return lane_to_vf(lane, now);
 	return lane_to_vm(lane);

@@ -22,6 +22,7 @@
 #include "sw-relay/options.h"
 #include "sw-relay/sandbox.h"
 #include "sw-relay/service.h"
+#include "sw-relay/vhost_wake.h"
 #include "sw-relay/worker.h"
 #include "wire/rpc.h"
 
@@ -87,6 +88,9 @@ static int start(const struct relay_options *o, sd_event *event, int *listen_fd,
 	if (r < 0)
 		return r;
 	*stage = STAGE_ENDPOINTS;
+	r = vhost_wake_init(o->socket, err);
+	if (r < 0)
+		return r;
 	r = sandbox_enter(o, err);
 	if (r < 0)
 		return r;
@@ -105,6 +109,7 @@ static void stop(enum stage stage)
 	case STAGE_SERVICE:
 	case STAGE_ENDPOINTS:
 		endpoints_fini();
+		vhost_wake_fini();
 		if (stage == STAGE_SERVICE)
 			service_stop();
 		/* fall through */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "sw-relay/endpoint.h"
+#include "sw-relay/guard.h"
 
 #define VM_RINGS (2 * ENDPOINT_MAX_QUEUES)
 #define VM_RX_RING(queue) (2 * (queue))	    /* the guest receives: VF to VM */
@@ -32,6 +33,7 @@ struct vm {
 	_Atomic uint64_t enabled;  /* a bit for each ring that may be used */
 	uint64_t features;	   /* negotiated, from new_device on */
 	struct vm_ring rings[VM_RINGS];
+	struct guard guard;
 };
 
 #endif

@@ -32,9 +32,12 @@
 #include <rte_vhost.h>
 
 #include "common/cleanup.h"
+#include "sw-relay/pool.h"
 #include "sw-relay/worker_internal.h"
 
 #define EVENTS 64
+#define STUCK_MS 500
+#define STUCK_MBUFS 64 /* with fewer in the pool it may be for want of memory */
 #define WAKE_EVENT UINT64_MAX
 
 int worker_sleep_init(struct worker *w)
@@ -130,6 +133,27 @@ static void lane_slot_free(struct worker *w, struct lane *lane)
 	lane->slot = -1;
 }
 
+/*
+ * The guest has put something into its ring, and yet nothing could be taken for long: it is a chain
+ * that the library cannot follow, and it would be in the way for ever. The count is only right for
+ * split rings.
+ */
+static bool is_stuck(struct lane *lane, unsigned int ring)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (lane->cfg.packed || rte_vhost_rx_queue_count(lane->cfg.vm->vid, ring) == 0 ||
+	    pool_free(lane->cfg.pool) < STUCK_MBUFS) {
+		lane->stuck_since = 0;
+		return false;
+	}
+	if (!lane->stuck_since || lane->last_work > lane->stuck_since)
+		lane->stuck_since = now;
+	else if (now - lane->stuck_since > rte_get_tsc_hz() / 1000 * STUCK_MS)
+		guard_report(&lane->cfg.vm->guard, GUARD_RING);
+	return true;
+}
+
 static enum lane_state arm_guest(struct worker *w, struct lane *lane)
 {
 	unsigned int index = VM_TX_RING(lane->cfg.index);
@@ -142,6 +166,8 @@ static enum lane_state arm_guest(struct worker *w, struct lane *lane)
 	lane->slot_generation = generation;
 	if (!(atomic_load(&vm->enabled) & (1ull << index)))
 		return LANE_OFF;
+	if (is_stuck(lane, index))
+		return LANE_POLLED;
 	if (lane->slot < 0) {
 		int kick_fd = atomic_load(&ring->kick_fd);
 		_cleanup_close_ int fd = -1;
@@ -181,9 +207,10 @@ static enum lane_state arm_device(struct worker *w, struct lane *lane)
 
 enum lane_state worker_arm(struct worker *w, struct lane *lane)
 {
-	enum lane_state state =
-		lane->cfg.direction == LANE_VM_TO_VF ? arm_guest(w, lane) : arm_device(w, lane);
+	enum lane_state state;
 
+	guard_current = lane->cfg.vm ? &lane->cfg.vm->guard : NULL;
+	state = lane->cfg.direction == LANE_VM_TO_VF ? arm_guest(w, lane) : arm_device(w, lane);
 	if (state != LANE_ARMED)
 		return state;
 	/* What was asked for must be visible before the source is looked at again. */
@@ -196,6 +223,7 @@ void worker_disarm(struct lane *lane)
 {
 	struct backend *backend = lane->cfg.backend;
 
+	guard_current = lane->cfg.vm ? &lane->cfg.vm->guard : NULL;
 	if (lane->cfg.direction == LANE_VM_TO_VF)
 		rte_vhost_enable_guest_notification(lane->cfg.vm->vid, VM_TX_RING(lane->cfg.index),
 						    0);

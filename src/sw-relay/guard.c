@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Three ways in which a VM could stop or end a relay, all of them within the vhost-user protocol:
+ *
+ * Memory. A front end shares a file, and may truncate it afterwards or have said a size that the
+ * file never had; touching what is not there raises SIGBUS. The handler puts a page of zeros in the
+ * hole, so that whoever touched it (the vhost library with its locks held) goes on, and the VM is
+ * dropped.
+ *
+ * The socket. The library reads a message's head when the socket is readable, and then the rest of
+ * the message from a blocking socket, in the one thread that serves all sockets. A front end that
+ * sends a head alone, or never reads answers, would stop all of them. The connection gets short
+ * timeouts: all known front ends send a message in one piece. The library keeps the descriptor to
+ * itself, so it is looked for among those of the process.
+ *
+ * The call eventfd. The library writes to it from a worker; its counter may be full.
+ */
+#include "sw-relay/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sw-relay/endpoint_internal.h"
+
+#define SOCKET_TIMEOUT_US 20000
+#define FDS_MAX 65536
+
+__thread struct guard *guard_current;
+
+static atomic_bool reported;
+
+void guard_report(struct guard *guard, enum guard_fault fault)
+{
+	if (atomic_fetch_or(&guard->faults, fault) & fault)
+		return;
+	atomic_store(&reported, true);
+	endpoint_work_later();
+}
+
+bool guard_reported(void)
+{
+	return atomic_exchange(&reported, false);
+}
+
+/* Fills the hole with zeros; a hugepage's is as large as itself. */
+static bool fill_hole(uintptr_t addr)
+{
+	static const uintptr_t sizes[] = { 1ul << 12, 1ul << 21, 1ul << 30 };
+
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		void *page = (void *)(addr & ~(sizes[i] - 1));
+
+		if (mmap(page, sizes[i], PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == page)
+			return true;
+		if (errno != EINVAL) /* which says: not a page of this mapping */
+			return false;
+	}
+	return false;
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	struct guard *guard = guard_current;
+	int saved = errno;
+
+	if (guard && info->si_code == BUS_ADRERR && fill_hole((uintptr_t)info->si_addr))
+		guard_report(guard, GUARD_MEMORY);
+	else
+		signal(SIGBUS, SIG_DFL); /* it is raised again, and is a crash */
+	errno = saved;
+}
+
+int guard_init(struct err *err)
+{
+	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	sigemptyset(&action.sa_mask);
+	if (sigaction(SIGBUS, &action, NULL) < 0)
+		return err_set(err, -errno, "signals", "sigaction: %s", strerror(errno));
+	return 0;
+}
+
+static bool is_path(int r, const struct sockaddr_un *addr, socklen_t size, const char *path)
+{
+	return r == 0 && addr->sun_family == AF_UNIX && size > sizeof(sa_family_t) &&
+	       strcmp(addr->sun_path, path) == 0;
+}
+
+/* The connection of a server has the path as its own name, that of a client as its peer's. */
+static bool is_connection(int fd, const char *path)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t size = sizeof(addr) - 1;
+	int listens = 1, r;
+
+	r = getsockname(fd, (struct sockaddr *)&addr, &size);
+	if (r < 0)
+		return false; /* no socket, for nearly all of them */
+	if (is_path(r, &addr, size, path)) {
+		size = sizeof(listens);
+		return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
+	}
+	memset(&addr, 0, sizeof(addr));
+	size = sizeof(addr) - 1;
+	r = getpeername(fd, (struct sockaddr *)&addr, &size);
+	return is_path(r, &addr, size, path);
+}
+
+static unsigned long inode_of(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+unsigned long guard_socket_inode(const struct guard *guard)
+{
+	return inode_of(guard->socket);
+}
+
+void guard_connected(struct guard *guard, const char *path, bool (*is_known)(unsigned long inode))
+{
+	static const struct timeval timeout = { .tv_usec = SOCKET_TIMEOUT_US };
+	struct rlimit limit = { .rlim_cur = FDS_MAX };
+	int end;
+
+	atomic_store(&guard->faults, 0);
+	guard->socket = -1;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	end = limit.rlim_cur < FDS_MAX ? limit.rlim_cur : FDS_MAX;
+	for (int fd = 3; fd < end; fd++) {
+		if (!is_connection(fd, path) || is_known(inode_of(fd)))
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+		guard->socket = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		return;
+	}
+}
+
+void guard_disconnected(struct guard *guard)
+{
+	if (guard_current == guard)
+		guard_current = NULL;
+	if (guard->socket >= 0)
+		close(guard->socket);
+	guard->socket = -1;
+	atomic_store(&guard->faults, 0);
+}
+
+void guard_call_fd(int fd)
+{
+	int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+uint32_t guard_enforce(struct guard *guard)
+{
+	uint32_t faults = atomic_exchange(&guard->faults, 0);
+
+	if (faults && guard->socket >= 0)
+		shutdown(guard->socket, SHUT_RDWR);
+	return faults;
+}

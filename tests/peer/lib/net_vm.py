@@ -111,6 +111,7 @@ class NumberedLoop:
         self.outages: List[float] = []  # seconds from losing the connection to the first frame
         self.failure: Optional[BaseException] = None
         self._expected = 0
+        self._settled = False  # a frame has come round since the last boot
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"numbered {path}", daemon=True)
@@ -131,7 +132,7 @@ class NumberedLoop:
                     (vm.accept if self.server else vm.connect)(self.path)
                     vm.boot()
                     self.boots += 1
-                    self._expected = self.sent  # what was under way went with the old relay
+                    self._settled = False
                     self._exchange(vm)
             except (Dropped, ConnectionError):
                 with self._changed:
@@ -144,8 +145,13 @@ class NumberedLoop:
                 return
 
     def _exchange(self, vm: NetVM) -> None:
-        under_way = 0
+        """Until the first frame has come round the device may not be there yet: what is sent into
+        the void is sent again, and does not count."""
+        under_way, again = 0, 0.0
         while not self._stop.is_set():
+            if not self._settled and time.monotonic() > again:
+                under_way, again = 0, time.monotonic() + 0.02
+                self._expected = self.sent
             while under_way < self.window:
                 if not vm.transmit(self.header + struct.pack(">Q", self.sent) + bytes(86)):
                     break
@@ -163,9 +169,11 @@ class NumberedLoop:
         """Returns how many frames are no longer under way."""
         with self._changed:
             if number < self._expected:
-                return 0  # of the time before a restart
+                return 0  # of the time before
             gone = number - self._expected
-            self.lost += gone
+            if self._settled:
+                self.lost += gone
+            self._settled = True
             self.received += 1
             self._expected = number + 1
             if self.down_since:

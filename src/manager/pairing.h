@@ -130,7 +130,7 @@ struct pairing {
 	struct devname step_device;
 	unsigned int step_ifindex;
 	int step_pin[N_DIRECTIONS];
-	bool move; /* the endpoint has to leave its process */
+	bool move; /* the endpoint has to leave its process, or to be made anew */
 
 	struct pairing_failure failed[N_STEPS];
 	char waiting[160];    /* what the next step waits for */

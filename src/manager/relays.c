@@ -158,6 +158,7 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 {
 	const int64_t id = json_get_int(endpoint, "id", -1);
 	const char *socket = json_get_text(endpoint, "socket", "");
+	const char *mode = json_get_text(endpoint, "mode", "server");
 	json_object *device = json_get_member(endpoint, "device", json_type_object);
 	json_object *vm = json_get_member(endpoint, "vm", json_type_object);
 	const char *name = json_get_text(device, "device", NULL);
@@ -172,6 +173,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 	}
 	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL,
 		      json_get_bool(vm, "connected", false));
+	/* The configuration was changed meanwhile: the socket has to be made anew. */
+	m->pairings[id].move = !strcmp(mode, "client") != m->cfg->vhost_client;
 	if (m->cfg->vhost_client)
 		socket_watch_add(m->watch, socket);
 	else

@@ -41,7 +41,14 @@ static int make_directories(const char *path, struct err *err)
 int startup_directories(struct manager *m, struct err *err)
 {
 	const bool there = access(m->cfg->runtime_dir, F_OK) == 0;
-	int rc = make_directories(m->cfg->runtime_dir, err);
+	int rc;
+
+	if (strlen(m->cfg->runtime_dir) + strlen("/control") + 2 > CONFIG_SOCKET_PATH_MAX)
+		return err_set(err, -ENAMETOOLONG, "directory",
+			       "VIO4WD_RUNTIME_DIR is too long for the paths of sockets, which "
+			       "have at most %d bytes",
+			       CONFIG_SOCKET_PATH_MAX);
+	rc = make_directories(m->cfg->runtime_dir, err);
 
 	m->made_runtime_dir = !rc && !there;
 	return rc ? err_prefix(err, "VIO4WD_RUNTIME_DIR") : 0;

@@ -32,6 +32,7 @@
 #include <rte_vhost.h>
 
 #include "common/cleanup.h"
+#include "sw-relay/closer.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_internal.h"
 
@@ -61,7 +62,7 @@ static void slot_free(struct worker *w, struct slot *slot)
 	if (slot->fd < 0)
 		return;
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, slot->fd, NULL);
-	close(slot->fd);
+	closer_close(slot->fd);
 	slot->fd = -1;
 	slot->lane = NULL;
 }

@@ -113,7 +113,7 @@ def meson_stage(build: Build, name: str, setup: Optional[str] = None) -> Result:
     junit = build.folder / "meson-logs" / f"testlog{suffix}.junit.xml"
     junit.unlink(missing_ok=True)
     cmd = ["meson", "test", "-C", str(build.folder), "--no-rebuild", "--suite", "unit"]
-    cmd += ["--print-errorlogs"] + (["--setup", setup] if setup else [])
+    cmd += ["--print-errorlogs"] + (["--setup", setup, "--no-suite", "native"] if setup else [])
     return read_junit(junit, name, run(*cmd))
 
 

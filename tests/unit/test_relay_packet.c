@@ -228,6 +228,17 @@ static struct virtio_net_hdr tcp_header(uint8_t gso_type, uint16_t size)
 	};
 }
 
+/* The kernel tells of a carrier that came or went up to a second late. */
+static bool link_becomes(FIXTURE_DATA(packet) * self, bool up)
+{
+	for (int i = 0; i < WAIT_MS / 10; i++) {
+		if (self->b->ops->link(self->b) == up)
+			return true;
+		poll(NULL, 0, 10);
+	}
+	return false;
+}
+
 TEST_F(packet, says_what_it_is) {
 	EXPECT_EQ(1, self->b->rx_queues);
 	EXPECT_EQ(1, self->b->tx_queues);
@@ -235,9 +246,9 @@ TEST_F(packet, says_what_it_is) {
 	EXPECT_STREQ("netdev:v0", self->b->device);
 	EXPECT_TRUE(self->b->interrupts);
 	EXPECT_TRUE(self->b->tx_lockfree);
-	EXPECT_TRUE(self->b->ops->link(self->b));
+	EXPECT_TRUE(link_becomes(self, true));
 	ASSERT_EQ(0, set_up("v1", false));
-	EXPECT_FALSE(self->b->ops->link(self->b));
+	EXPECT_TRUE(link_becomes(self, false));
 }
 
 TEST_F(packet, receives_frames_of_all_lengths) {

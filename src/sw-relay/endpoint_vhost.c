@@ -76,6 +76,11 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 	if (!vm || !vm->endpoint)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	guard_current = &vm->guard;
+	if (!guard_may_answer(&vm->guard)) {
+		log_error("relay %u: the VM does not read answers; its connection is closed",
+			  vm->endpoint->options.id);
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
 	switch (head->request) {
 	case GET_QUEUE_NUM: /* the library would say 128 */
 		head->payload.u64 = vm->endpoint->options.max_queues;
@@ -104,16 +109,6 @@ static struct endpoint *find_by_path(const char *path)
 	return NULL;
 }
 
-/* Under the lock. */
-static bool socket_is_known(unsigned long inode)
-{
-	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
-		if (vms[i].endpoint && guard_socket_inode(&vms[i].guard) == inode)
-			return true;
-	}
-	return false;
-}
-
 static int new_connection(int vid)
 {
 	static const struct rte_vhost_user_extern_ops handlers = { .pre_msg_handle =
@@ -127,7 +122,7 @@ static int new_connection(int vid)
 	tables_lock();
 	ep = find_by_path(path);
 	if (ep)
-		guard_connected(&vm->guard, path, socket_is_known);
+		guard_connected(&vm->guard, path);
 	vm->vid = vid;
 	vm->endpoint = ep;
 	vm->running = false;
@@ -260,7 +255,7 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 		return 0;
 	ring = &vm->rings[index];
 	if (enable && rte_vhost_get_vhost_vring(vid, index, &vring) == 0) {
-		guard_call_fd(vring.callfd);
+		guard_bells(&vm->guard, vring.kickfd, vring.callfd);
 		atomic_store(&ring->kick_fd, vring.kickfd);
 		atomic_store(&ring->size, vring.size);
 		atomic_fetch_or(&vm->enabled, 1ull << index);
@@ -305,6 +300,10 @@ void endpoint_vhost_enforce(void)
 		if (faults & GUARD_RING)
 			log_error("relay %u: the VM's ring has a descriptor chain that cannot be "
 				  "followed; its connection is closed",
+				  ep->options.id);
+		if (faults & GUARD_BELL)
+			log_error("relay %u: the VM's kick or call descriptor is no eventfd; its "
+				  "connection is closed",
 				  ep->options.id);
 	}
 	tables_unlock();

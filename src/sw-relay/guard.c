@@ -10,9 +10,10 @@
  *
  * The socket. The library reads a message's head when the socket is readable, and then the rest of
  * the message from a blocking socket, in the one thread that serves all sockets. A front end that
- * sends a head alone, or never reads answers, would stop all of them. The connection gets short
- * timeouts: all known front ends send a message in one piece. The library keeps the descriptor to
- * itself, so it is looked for among those of the process.
+ * sends a head alone would stop all of them, and so would one that never reads its answers. The
+ * connection gets short timeouts (all known front ends send a message in one piece), and no message
+ * is handled while answers wait. The library keeps the descriptor to itself, so it is looked for
+ * among those of the process.
  *
  * The call eventfd. The library writes to it from a worker; its counter may be full.
  */
@@ -20,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -118,19 +120,17 @@ static bool is_connection(int fd, const char *path)
 	return is_path(r, &addr, size, path);
 }
 
-static unsigned long inode_of(int fd)
+/* Has it been found by guard_connected() before? What that sets is the mark. */
+static bool is_marked(int fd)
 {
-	struct stat st;
+	struct timeval timeout = { 0 };
+	socklen_t size = sizeof(timeout);
 
-	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+	getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &size);
+	return timeout.tv_sec || timeout.tv_usec;
 }
 
-unsigned long guard_socket_inode(const struct guard *guard)
-{
-	return inode_of(guard->socket);
-}
-
-void guard_connected(struct guard *guard, const char *path, bool (*is_known)(unsigned long inode))
+void guard_connected(struct guard *guard, const char *path)
 {
 	static const struct timeval timeout = { .tv_usec = SOCKET_TIMEOUT_US };
 	struct rlimit limit = { .rlim_cur = FDS_MAX };
@@ -141,7 +141,7 @@ void guard_connected(struct guard *guard, const char *path, bool (*is_known)(uns
 	getrlimit(RLIMIT_NOFILE, &limit);
 	end = limit.rlim_cur < FDS_MAX ? limit.rlim_cur : FDS_MAX;
 	for (int fd = 3; fd < end; fd++) {
-		if (!is_connection(fd, path) || is_known(inode_of(fd)))
+		if (!is_connection(fd, path) || is_marked(fd))
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
@@ -160,12 +160,29 @@ void guard_disconnected(struct guard *guard)
 	atomic_store(&guard->faults, 0);
 }
 
-void guard_call_fd(int fd)
+bool guard_may_answer(const struct guard *guard)
 {
-	int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+	struct pollfd pfd = { .fd = guard->socket, .events = POLLOUT };
+
+	return guard->socket < 0 || poll(&pfd, 1, 0) != 0;
+}
+
+static bool is_bell(int fd)
+{
+	struct stat st;
+
+	return fd < 0 || fstat(fd, &st) < 0 ||
+	       !(S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+void guard_bells(struct guard *guard, int kick_fd, int call_fd)
+{
+	int flags = call_fd >= 0 ? fcntl(call_fd, F_GETFL) : -1;
 
 	if (flags >= 0 && !(flags & O_NONBLOCK))
-		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+		fcntl(call_fd, F_SETFL, flags | O_NONBLOCK);
+	if (!is_bell(kick_fd) || !is_bell(call_fd))
+		guard_report(guard, GUARD_BELL);
 }
 
 uint32_t guard_enforce(struct guard *guard)

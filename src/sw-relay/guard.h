@@ -15,6 +15,7 @@
 enum guard_fault {
 	GUARD_MEMORY = 1, /* its memory is smaller than it said */
 	GUARD_RING = 2,	  /* a descriptor chain that has no end or leads out of its memory */
+	GUARD_BELL = 4,	  /* a kick or call descriptor that is no eventfd */
 };
 
 /* The part of struct vm that is the guard's. */
@@ -31,15 +32,17 @@ int guard_init(struct err *err);
  */
 extern __thread struct guard *guard_current;
 
-/* A new connection to the socket path; the caller is in the callback that announces it. others are
- * told apart by their sockets. */
-void guard_connected(struct guard *guard, const char *path,
-		     bool (*is_known)(unsigned long socket_inode));
-unsigned long guard_socket_inode(const struct guard *guard); /* 0: none */
+/* A new connection to the socket path; the caller is in the callback that announces it. */
+void guard_connected(struct guard *guard, const char *path);
 void guard_disconnected(struct guard *guard);
 
-/* The eventfd by which the VM wants to be told: writing to it must not block. */
-void guard_call_fd(int fd);
+/* False: answers wait unread, and one more could block. */
+bool guard_may_answer(const struct guard *guard);
+
+/* The descriptors by which a VM and the relay tell each other, or -1: using them must not block,
+ * and they must not be sockets: one could be the other end of the VM's connection, which would then
+ * never end. */
+void guard_bells(struct guard *guard, int kick_fd, int call_fd);
 
 /* From any thread: the VM is to be dropped by endpoint_work(). */
 void guard_report(struct guard *guard, enum guard_fault fault);

@@ -138,10 +138,32 @@ static int new_connection(int vid)
 	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
 }
 
+/* Drops a VM that the guard has reported. Under the lock. */
+static void enforce(struct vm *vm)
+{
+	unsigned int id = vm->endpoint->options.id;
+	uint32_t faults = guard_enforce(&vm->guard);
+
+	if (faults & GUARD_MEMORY)
+		log_error("relay %u: the VM's memory is smaller than it said; its connection is "
+			  "closed",
+			  id);
+	if (faults & GUARD_RING)
+		log_error("relay %u: the VM's ring has a descriptor chain that cannot be "
+			  "followed; its connection is closed",
+			  id);
+	if (faults & GUARD_BELL)
+		log_error("relay %u: the VM's kick or call descriptor is no eventfd; its "
+			  "connection is closed",
+			  id);
+}
+
 static void forget(struct vm *vm)
 {
-	if (vm->endpoint)
+	if (vm->endpoint) {
+		enforce(vm);
 		guard_disconnected(&vm->guard);
+	}
 	vm->endpoint = NULL;
 	vm->enabled = 0;
 }
@@ -290,21 +312,8 @@ void endpoint_vhost_enforce(void)
 		return;
 	tables_lock();
 	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
-		struct endpoint *ep = vms[i].endpoint;
-		uint32_t faults = ep ? guard_enforce(&vms[i].guard) : 0;
-
-		if (faults & GUARD_MEMORY)
-			log_error("relay %u: the VM's memory is smaller than it said; its "
-				  "connection is closed",
-				  ep->options.id);
-		if (faults & GUARD_RING)
-			log_error("relay %u: the VM's ring has a descriptor chain that cannot be "
-				  "followed; its connection is closed",
-				  ep->options.id);
-		if (faults & GUARD_BELL)
-			log_error("relay %u: the VM's kick or call descriptor is no eventfd; its "
-				  "connection is closed",
-				  ep->options.id);
+		if (vms[i].endpoint)
+			enforce(&vms[i]);
 	}
 	tables_unlock();
 }

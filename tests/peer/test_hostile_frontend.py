@@ -2,24 +2,28 @@
 """A VM that breaks the rules is dropped with a line in the log; other VMs go on.
 
 Relay 1 is the neighbour: a VM that behaves, on the same worker as relay 2, which is attacked. In
-every case the neighbour's numbered packets go round without a gap. Where DPDK's library dies of an
-attack, the manager's restart of the relay must bring the neighbour back within DEADLINE; those
-cases are in FATAL, with the reason, and no other one may end a relay."""
+every case the neighbour's numbered packets go round without a gap, its connection stays, and relay 2
+serves an honest VM afterwards. No attack that is known ends the relay; one that does (the vhost
+library may have more holes) is answered by a restart, which brings the neighbour back in time."""
 
+import os
+import signal
 from typing import Callable, Iterator
 
 import pytest
 
-from lib import hostile_headers, hostile_messages, hostile_rings
+from lib import hostile, hostile_headers, hostile_memory, hostile_messages, hostile_rings
+from lib import hostile_vrings
 from lib.daemon import Daemon
 from lib.env import patience
 from lib.net_vm import RX, TX, NumberedLoop
 from lib.wait import until
 
 NEIGHBOUR, TARGET = 1, 2
-DEADLINE = 1.0  # seconds without packets when the relay had to be restarted
+DEADLINE = 1.0  # seconds without packets when a relay is started again
 
-FATAL: dict = {}
+# Importing them fills the list.
+assert hostile_messages and hostile_memory and hostile_vrings
 
 
 class Yard:
@@ -34,26 +38,19 @@ class Yard:
         neighbour, daemon = self.neighbour, self.daemon
         neighbour.progress(20)
         log, restarts = len(daemon.log_text()), self.restarts()
-        lost, boots, outages = neighbour.lost, neighbour.boots, len(neighbour.outages)
+        lost, boots = neighbour.lost, neighbour.boots
         act(self.target)
         neighbour.progress(100)
         daemon.process.check_running()
 
-        # The socket serves an honest VM again.
         with NumberedLoop(self.target) as honest:
             honest.progress(100)
             assert honest.lost == 0
         neighbour.progress(50)
 
+        assert self.restarts() == restarts, f"{name}:\n{daemon.log_text()[log:][-4000:]}"
+        assert neighbour.boots == boots, "the neighbour's connection was closed"
         assert neighbour.lost == lost, "the neighbour lost packets"
-        new = self.restarts() - restarts
-        if not new:
-            assert neighbour.boots == boots, "the neighbour's connection was closed"
-        else:
-            took = max(neighbour.outages[outages:], default=0.0)
-            print(f"{name}: {new} restarts, the neighbour was away for {took:.2f} s")
-            assert name in FATAL, f"{name} ended the relay:\n{daemon.log_text()[log:][-4000:]}"
-            assert took < patience(DEADLINE), took
         reports = daemon.sanitizer_reports()
         assert not reports, reports[:6000]
 
@@ -70,12 +67,14 @@ def yard() -> Iterator[Yard]:
             yield Yard(daemon, neighbour)
 
 
-@pytest.mark.parametrize("name", hostile_messages.CASES)
+@pytest.mark.parametrize("name", hostile.CASES)
 def test_messages(yard, name):
     start = len(yard.daemon.log_text())
-    yard.attack(name, hostile_messages.CASES[name])
-    if name in hostile_messages.DROPPED:
+    yard.attack(name, hostile.CASES[name])
+    if name in hostile.DROPPED:
         yard.said(rf"{yard.target}.*(invalid|fail|error|unexpected|closed|unknown)", start)
+    if name in hostile.SAYS:
+        yard.said(rf"relay {TARGET}: .*{hostile.SAYS[name]}", start)
 
 
 @pytest.mark.parametrize("direction", ["rx", "tx"])
@@ -87,6 +86,16 @@ def test_rings(yard, name, layout, direction):
         f"{name}-{layout}-{direction}",
         lambda path: hostile_rings.run(path, name, layout == "packed", index),
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["descriptor_loop", "length_of_4_gib", "address_outside_memory", "indirect_with_a_loop"],
+)
+def test_a_ring_that_cannot_be_followed_is_dropped(yard, name):
+    start = len(yard.daemon.log_text())
+    yard.attack(name, lambda path: hostile_rings.stay(path, name, patience(20)))
+    yard.said(rf"relay {TARGET}: .*cannot be followed", start)
 
 
 def test_indirect_descriptors_without_the_feature(yard):
@@ -105,3 +114,19 @@ def test_the_attacked_endpoint_is_as_good_as_new(yard):
     until(lambda: yard.daemon.relay(TARGET)["state"] == "listening", "nobody is connected")
     detail = yard.daemon.relay(TARGET)["vm_detail"]
     assert detail["connects"] == detail["disconnects"] > 100
+
+
+def test_a_crash_takes_the_neighbour_away_for_a_second_at_most():
+    """The machine may be busy with something else: the best of three counts."""
+    times = []
+    for _ in range(3):
+        with Daemon(VIRTIOFWD_STATIC_VFS=[f"vdev:net_ring{NEIGHBOUR}={NEIGHBOUR}"]) as daemon:
+            with NumberedLoop(str(daemon.socket(NEIGHBOUR))) as neighbour:
+                (pid,) = daemon.relay_pids()
+                os.kill(pid, signal.SIGKILL)
+                until(lambda: neighbour.outages, "the neighbour is back")
+                assert sum(p["restarts"] for p in daemon.processes()) == 1
+                times += neighbour.outages
+        if min(times) < DEADLINE:
+            return
+    assert min(times) < patience(DEADLINE), times

@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a hostile front end says: one function for each kind of bad message. Each takes the path of
-a socket that the back end listens on, does its worst and leaves. The relay may close the connection
-at any time; those in DROPPED it must."""
+"""Bad messages: bytes that are none, requests out of place, payloads that lie."""
 
-import mmap
 import os
 import random
 import socket
 import struct
-import tempfile
 import time
-from typing import Callable, Dict, List
 
+from .hostile import MAX_U64, PAGE, case, dropped, negotiated, running, says, talk
 from .net_vm import FEATURES, NetVM
 from .vhost_user import (
-    GUEST_BASE,
     LOG_ALL,
     NEED_REPLY,
     NET_MQ,
-    NO_FD,
     PROTO_LOG_SHMFD,
     PROTO_MQ,
     PROTO_STATUS,
@@ -32,70 +26,6 @@ from .vhost_user import (
     bits,
     eventfd,
 )
-
-Case = Callable[[str], None]
-CASES: Dict[str, Case] = {}
-DROPPED: List[str] = []
-MAX_U64 = (1 << 64) - 1
-PAGE = mmap.PAGESIZE
-
-
-def case(function: Case) -> Case:
-    CASES[function.__name__] = function
-    return function
-
-
-def dropped(function: Case) -> Case:
-    DROPPED.append(function.__name__)
-    return case(function)
-
-
-def talk(path: str, speak: Callable[[FrontEnd], None], must_drop: bool = False) -> None:
-    """One connection; speak may be cut short by the back end."""
-    with FrontEnd() as vm:
-        vm.connect(path)
-        try:
-            speak(vm)
-            if not must_drop:
-                vm.sync()
-        except (Dropped, TimeoutError):
-            return
-        if must_drop:
-            assert vm.is_dropped(vm.timeout), "the connection is still open"
-
-
-def negotiated(path: str, speak: Callable[[FrontEnd], None], must_drop: bool = False) -> None:
-    """After features and memory, before the rings."""
-
-    def all_of_it(vm: FrontEnd) -> None:
-        vm.negotiate(FEATURES)
-        vm.share_memory()
-        vm.make_rings(2, 64)
-        speak(vm)
-
-    talk(path, all_of_it, must_drop)
-
-
-def running(path: str, speak: Callable[[NetVM], None], must_drop: bool = False) -> None:
-    """In the middle of the traffic of a VM that behaved until now."""
-    with NetVM() as vm:
-        vm.connect(path)
-        vm.boot()
-        try:
-            for _ in range(32):
-                vm.transmit(bytes(60))
-            speak(vm)
-            if not must_drop:
-                for _ in range(32):
-                    vm.transmit(bytes(60))
-                vm.sync()
-                return
-        except (Dropped, TimeoutError):
-            return
-        assert vm.is_dropped(vm.timeout), "the connection is still open"
-
-
-# Bytes
 
 
 @dropped
@@ -182,7 +112,7 @@ def silence(path: str) -> None:
             vm.close()
 
 
-@case
+@says("does not read answers")
 def never_reads(path: str) -> None:
     """Asks and asks, and leaves the answers in the socket; meanwhile another one comes."""
     with FrontEnd() as vm:
@@ -234,9 +164,6 @@ def connect_and_go(path: str) -> None:
                 vm.reply()
 
 
-# Features
-
-
 @dropped
 def features_never_offered(path: str) -> None:
     for mask in (MAX_U64, 1 << 63, 1 << 50):
@@ -264,359 +191,6 @@ def multiqueue_taken_back(path: str) -> None:
         vm.u64(Request.SET_FEATURES, vm.features & ~bits(NET_MQ))
 
     talk(path, speak)
-
-
-# Memory
-
-
-def table(path: str, regions, fds=None, count=None) -> None:
-    """A memory table, and then rings as if it were good."""
-
-    def speak(vm: FrontEnd) -> None:
-        vm.negotiate(FEATURES)
-        vm.memory = Memory()
-        vm.mem_table(regions, [vm.memory.fd] * len(regions) if fds is None else fds, count)
-        vm.make_rings(2, 64)
-        vm.start()
-
-    talk(path, speak)
-
-
-@case
-def memory_of_no_regions(path: str) -> None:
-    table(path, [])
-
-
-@case
-def memory_of_9_and_255_regions(path: str) -> None:
-    regions = [(GUEST_BASE + n * PAGE, PAGE, USER_BASE + n * PAGE, n * PAGE) for n in range(9)]
-    for count in (9, 255, 0x80000000, 0xFFFFFFFF):
-        table(path, regions[:8], count=count)
-    table(path, regions)
-
-
-@case
-def memory_without_descriptors(path: str) -> None:
-    region = (GUEST_BASE, 4 << 20, USER_BASE, 0)
-    table(path, [region], fds=[])
-    table(path, [region], count=2)
-    table(path, [region, region, region], fds=[0])
-
-
-@case
-def memory_in_odd_files(path: str) -> None:
-    region = (GUEST_BASE, 4 << 20, USER_BASE, 0)
-    ends = os.pipe()
-    null = os.open("/dev/null", os.O_RDWR)
-    reading = os.open("/proc/self/exe", os.O_RDONLY)
-    for fd in (*ends, null, reading):
-        table(path, [region], fds=[fd])
-        os.close(fd)
-    event = eventfd()
-    table(path, [region] * 2, fds=[event, event])
-    os.close(event)
-
-
-@case
-def memory_of_odd_sizes(path: str) -> None:
-    for size in (0, 1, PAGE - 1, 1 << 62, MAX_U64, MAX_U64 - PAGE + 1):
-        table(path, [(GUEST_BASE, size, USER_BASE, 0)])
-
-
-@case
-def memory_at_odd_offsets(path: str) -> None:
-    for offset in (1, 4 << 20, 1 << 62, MAX_U64, MAX_U64 - PAGE + 1):
-        table(path, [(GUEST_BASE, 4 << 20, USER_BASE, offset)])
-
-
-@case
-def memory_at_odd_addresses(path: str) -> None:
-    for guest, user in ((MAX_U64, USER_BASE), (GUEST_BASE, MAX_U64), (0, 0), (1, 1)):
-        table(path, [(guest, 4 << 20, user, 0)])
-
-
-@case
-def memory_overlapping(path: str) -> None:
-    region = (GUEST_BASE, 4 << 20, USER_BASE, 0)
-    table(path, [region] * 8)
-    table(path, [region, (GUEST_BASE + PAGE, 1 << 20, USER_BASE + PAGE, PAGE)])
-
-
-@case
-def memory_larger_than_its_file(path: str) -> None:
-    """Touching what lies beyond the end of the file is SIGBUS."""
-
-    def speak(vm: FrontEnd) -> None:
-        vm.negotiate(FEATURES)
-        vm.memory = Memory()
-        os.ftruncate(vm.memory.fd, PAGE)
-        vm.share_memory()
-        vm.memory.next = 2 * PAGE
-        vm.make_rings(2, 64)
-        vm.start()
-        vm.kick(1)
-
-    talk(path, speak)
-
-
-@case
-def memory_truncated_while_running(path: str) -> None:
-    def speak(vm: NetVM) -> None:
-        os.ftruncate(vm.memory.fd, 0)
-        vm.kick(0)
-        vm.kick(1)
-        vm.sync()
-        vm.is_dropped(0.3)
-        raise Dropped("our own mapping is gone, too")
-
-    running(path, speak)
-
-
-@case
-def memory_changed_while_running(path: str) -> None:
-    """A new table without the rings, and one that is nonsense."""
-
-    def speak(vm: NetVM) -> None:
-        vm.mem_table([(GUEST_BASE, PAGE, USER_BASE, 0)], [vm.memory.fd])
-        vm.kick(1)
-        vm.mem_table([(GUEST_BASE, 0, USER_BASE, 0)], [vm.memory.fd])
-        vm.mem_table([], [])
-
-    running(path, speak)
-
-
-# Rings: their set-up
-
-
-@case
-def ring_addresses_outside_memory(path: str) -> None:
-    end = USER_BASE + (4 << 20)
-    for addr in (0, 1, USER_BASE - PAGE, end - 16, end, MAX_U64 - 15, MAX_U64):
-
-        def speak(vm: FrontEnd) -> None:
-            for ring in (0, 1):
-                vm.start_ring(ring)
-                vm.vring_addr(ring, addr, addr, addr)
-                vm.enable(ring)
-            vm.driver_ok()
-            vm.sync()
-            vm.kick(1)
-
-        negotiated(path, speak)
-
-
-@case
-def ring_addresses_moved_while_running(path: str) -> None:
-    running(path, lambda vm: vm.vring_addr(1, 0, 0, 0))
-    running(path, lambda vm: vm.vring_addr(0, USER_BASE + 3, USER_BASE + 3, USER_BASE + 3))
-
-
-@case
-def ring_log_addresses(path: str) -> None:
-    def speak(vm: FrontEnd) -> None:
-        vm.start_ring(0)
-        payload = struct.pack("<IIQQQQ", 0, 1, USER_BASE, USER_BASE, USER_BASE, MAX_U64 - 3)
-        vm.send(Request.SET_VRING_ADDR, payload)
-
-    negotiated(path, speak)
-
-
-@case
-def ring_sizes(path: str) -> None:
-    for size in (0, 1, 3, 32768, 65535, 65536, 0x80000000, 0xFFFFFFFF):
-
-        def speak(vm: FrontEnd) -> None:
-            for ring in (0, 1):
-                vm.start_ring(ring)
-                vm.state(Request.SET_VRING_NUM, ring, size)
-                vm.enable(ring)
-            vm.driver_ok()
-            vm.sync()
-            vm.rings[1].publish(0)
-            vm.kick(1)
-
-        negotiated(path, speak)
-
-
-@case
-def ring_sizes_changed_while_running(path: str) -> None:
-    for size in (0, 16, 32768):
-        running(path, lambda vm: vm.state(Request.SET_VRING_NUM, 1, size))
-
-
-@case
-def ring_bases(path: str) -> None:
-    for base in (1, 65535, 65536, 0x7FFFFFFF, 0xFFFFFFFF):
-
-        def speak(vm: FrontEnd) -> None:
-            for ring in (0, 1):
-                vm.start_ring(ring)
-                vm.state(Request.SET_VRING_BASE, ring, base)
-                vm.enable(ring)
-            vm.driver_ok()
-            vm.sync()
-            vm.kick(1)
-            vm.sync()
-
-        negotiated(path, speak)
-    running(path, lambda vm: vm.state(Request.SET_VRING_BASE, 1, 12345))
-
-
-@case
-def ring_numbers(path: str) -> None:
-    """Each message about a ring, for rings that cannot be."""
-    state = (Request.SET_VRING_NUM, Request.SET_VRING_BASE, Request.GET_VRING_BASE)
-    fds = (Request.SET_VRING_KICK, Request.SET_VRING_CALL, Request.SET_VRING_ERR)
-    event = eventfd()
-    for index in (200, 255, 256, 0x7FFFFFFF, 0xFFFFFFFF):
-        for request in (*state, Request.SET_VRING_ENABLE):
-            talk(path, lambda vm: vm.state(request, index, 1))
-        for request in fds:
-            talk(path, lambda vm: vm.u64(request, index, [event]))
-        talk(path, lambda vm: vm.vring_addr(index, USER_BASE, USER_BASE, USER_BASE))
-    os.close(event)
-
-
-@case
-def all_rings_enabled(path: str) -> None:
-    """A ring is made by the first message about it."""
-
-    def speak(vm: FrontEnd) -> None:
-        for index in range(256):
-            vm.enable(index)
-
-    talk(path, speak)
-    running(path, speak)
-
-
-@case
-def rings_without_memory(path: str) -> None:
-    def speak(vm: FrontEnd) -> None:
-        vm.negotiate(FEATURES)
-        vm.memory = Memory()
-        vm.make_rings(2, 64)
-        vm.start()
-        vm.kick(1)
-
-    talk(path, speak)
-
-
-# Doorbells
-
-
-@case
-def doorbells_without_descriptor(path: str) -> None:
-    requests = (Request.SET_VRING_KICK, Request.SET_VRING_CALL, Request.SET_VRING_ERR)
-    for request in requests:
-        running(path, lambda vm: vm.u64(request, 1))
-        running(path, lambda vm: vm.u64(request, 1 | NO_FD))
-        running(path, lambda vm: vm.u64(request, 1 | NO_FD, [vm.kicks[0]]))
-        running(path, lambda vm: vm.u64(request, 1, [vm.kicks[0]] * 8))
-
-
-@case
-def doorbells_of_other_kinds(path: str) -> None:
-    """Regular files, pipes, sockets, and descriptors that are closed at once."""
-    with tempfile.TemporaryFile() as regular:
-        read_end, write_end = os.pipe()
-        ends = socket.socketpair()
-        for fd in (regular.fileno(), read_end, write_end, ends[0].fileno()):
-
-            def speak(vm: NetVM) -> None:
-                for ring in (0, 1):
-                    vm.u64(Request.SET_VRING_KICK, ring, [fd])
-                    vm.u64(Request.SET_VRING_CALL, ring, [fd])
-                    vm.transmit(bytes(60))
-                vm.sync()
-                vm.kick(1)
-                vm.sync()
-
-            running(path, speak)
-        os.close(read_end)
-        os.close(write_end)
-        for end in ends:
-            end.close()
-
-
-@case
-def doorbell_is_the_connection(path: str) -> None:
-    def speak(vm: NetVM) -> None:
-        for request in (Request.SET_VRING_CALL, Request.SET_VRING_KICK):
-            vm.u64(request, 1, [vm.sock.fileno()])
-
-    running(path, speak)
-
-
-def _pester(path: str, fd: int) -> None:
-    """Traffic that makes the back end ring fd, for as long as the traffic lasts."""
-
-    def speak(vm: NetVM) -> None:
-        for ring in (0, 1):
-            vm.u64(Request.SET_VRING_CALL, ring, [fd])
-        vm.sync()
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
-            vm.transmit(bytes(60))
-            vm.receive()
-            vm.is_dropped(0.002)
-
-    running(path, speak)
-
-
-@case
-def call_counter_full(path: str) -> None:
-    """An eventfd that blocks who writes to it, and that nobody reads."""
-    fd = os.eventfd(0, os.EFD_CLOEXEC)
-    os.eventfd_write(fd, MAX_U64 - 1)
-    _pester(path, fd)
-    os.close(fd)
-
-
-@case
-def call_pipe_full(path: str) -> None:
-    read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
-    try:
-        while True:
-            os.write(write_end, bytes(4096))
-    except BlockingIOError:
-        pass
-    os.set_blocking(write_end, True)
-    _pester(path, write_end)
-    os.close(read_end)
-    os.close(write_end)
-
-
-@case
-def kick_counter_full(path: str) -> None:
-    fd = os.eventfd(0, os.EFD_CLOEXEC)
-    os.eventfd_write(fd, MAX_U64 - 1)
-
-    def speak(vm: NetVM) -> None:
-        for ring in (0, 1):
-            vm.u64(Request.SET_VRING_KICK, ring, [fd])
-
-    running(path, speak)
-    os.close(fd)
-
-
-@case
-def rings_toggled(path: str) -> None:
-    """Off and on, stopped and started, under traffic."""
-
-    def speak(vm: NetVM) -> None:
-        for n in range(100):
-            vm.enable(1, bool(n & 1))
-            vm.transmit(bytes(60))
-        for _ in range(20):
-            vm.ask(Request.GET_VRING_BASE, struct.pack("<II", 1, 0))
-            vm.start_ring(1)
-            vm.transmit(bytes(60))
-
-    running(path, speak)
-
-
-# The rest of the protocol
 
 
 @case
@@ -729,4 +303,3 @@ def back_channel(path: str) -> None:
     event = eventfd()
     running(path, lambda vm: vm.send(Request.SET_BACKEND_REQ_FD, b"", [event]))
     os.close(event)
-

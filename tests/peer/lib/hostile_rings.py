@@ -7,9 +7,9 @@ import random
 import time
 from typing import Callable, Dict, List, Tuple
 
-from .net_vm import FEATURES, RX, NetVM
+from .net_vm import FEATURES, RX, TX, NetVM
 from .vhost_user import INDIRECT_DESC, RING_PACKED, Dropped, bits
-from .vring import DESC, INDIRECT, NEXT, WRITE, PackedRing, SplitRing
+from .vring import DESC, INDIRECT, NEXT, WRITE, Confused, PackedRing, SplitRing
 
 SIZE = 64  # of the rings
 AREA = 65536  # bytes of memory that planted descriptors may name
@@ -282,6 +282,16 @@ def scribbled(f: Field) -> None:
             f.vm.transmit(bytes(60))
 
 
+def stay(path: str, name: str, timeout: float) -> None:
+    """Plants into the TX ring and then only waits to be dropped."""
+    with NetVM(timeout=timeout) as vm:
+        vm.connect(path)
+        vm.boot(FEATURES, SIZE)
+        PLANTS[name](Field(vm, TX))
+        vm.kick(TX)
+        assert vm.is_dropped(vm.timeout), "the connection is still open"
+
+
 def run(path: str, name: str, packed: bool, index: int, indirect: bool = True) -> None:
     """Plants and goes on for a moment, so that the device meets it."""
     features = FEATURES | (bits(RING_PACKED) if packed else 0)
@@ -302,5 +312,5 @@ def run(path: str, name: str, packed: bool, index: int, indirect: bool = True) -
                     vm.transmit(bytes(60))
             vm.sync()
             vm.is_dropped(0.05)  # the device has a moment with it
-        except Dropped:
+        except (Dropped, Confused):
             pass

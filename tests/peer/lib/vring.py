@@ -18,6 +18,10 @@ DESC = struct.Struct("<QIHH")  # split: address, length, flags, next; packed: ..
 Buffer = Tuple[int, int, bool]  # guest address, length, the device writes
 
 
+class Confused(Exception):
+    """The device has used what it was never given."""
+
+
 class Ring:
     desc: int  # offsets into the memory: descriptors,
     avail: int  # available ring, or the driver's event area
@@ -90,7 +94,9 @@ class SplitRing(Ring):
         while self.used_idx != idx:
             at = self.used + 4 + 8 * (self.used_idx % self.size)
             head, length = struct.unpack_from("<II", self.map, at)
-            ids = self.chains.pop(head)
+            ids = self.chains.pop(head, None)
+            if ids is None:
+                raise Confused(f"{head} in the used ring at {self.used_idx}")
             self.unused.extend(ids)
             self.free += len(ids)
             self.used_idx = (self.used_idx + 1) & 0xFFFF
@@ -151,7 +157,9 @@ class PackedRing(Ring):
             if bool(flags & PACKED_USED) != self.used_wrap:
                 return out
             length, ident = struct.unpack_from("<IH", self.map, at + 8)
-            count = self.lengths.pop(ident)
+            count = self.lengths.pop(ident, None)
+            if count is None:
+                raise Confused(f"{ident} at {self.used_position}")
             self.unused.append(ident)
             self.free += count
             self.used_position += count

@@ -153,8 +153,8 @@ static void enforce(struct vm *vm)
 			  "followed; its connection is closed",
 			  id);
 	if (faults & GUARD_BELL)
-		log_error("relay %u: the VM's kick or call descriptor is no eventfd; its "
-			  "connection is closed",
+		log_error("relay %u: the VM's kick or call descriptor is no eventfd, or blocks; "
+			  "its connection is closed",
 			  id);
 }
 

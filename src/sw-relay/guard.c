@@ -15,7 +15,8 @@
  * is handled while answers wait. The library keeps the descriptor to itself, so it is looked for
  * among those of the process.
  *
- * The call eventfd. The library writes to it from a worker; its counter may be full.
+ * The call eventfd. The library writes to it from a worker, and its counter may be full: it is made
+ * non-blocking. See also worker_watch.c.
  */
 #include "sw-relay/guard.h"
 
@@ -48,6 +49,12 @@ void guard_report(struct guard *guard, enum guard_fault fault)
 		return;
 	atomic_store(&reported, true);
 	endpoint_work_later();
+}
+
+void guard_blocked(struct guard *guard)
+{
+	if (atomic_fetch_add(&guard->blocked, 1) > 0)
+		guard_report(guard, GUARD_BELL);
 }
 
 bool guard_reported(void)
@@ -137,6 +144,7 @@ void guard_connected(struct guard *guard, const char *path)
 	int end;
 
 	atomic_store(&guard->faults, 0);
+	atomic_store(&guard->blocked, 0);
 	guard->socket = -1;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	end = limit.rlim_cur < FDS_MAX ? limit.rlim_cur : FDS_MAX;

@@ -15,13 +15,14 @@
 enum guard_fault {
 	GUARD_MEMORY = 1, /* its memory is smaller than it said */
 	GUARD_RING = 2,	  /* a descriptor chain that has no end or leads out of its memory */
-	GUARD_BELL = 4,	  /* a kick or call descriptor that is no eventfd */
+	GUARD_BELL = 4,	  /* a kick or call descriptor that is no eventfd, or blocks */
 };
 
 /* The part of struct vm that is the guard's. */
 struct guard {
-	_Atomic uint32_t faults; /* enum guard_fault */
-	int socket;		 /* a duplicate of the connection's, or -1 */
+	_Atomic uint32_t faults;  /* enum guard_fault */
+	_Atomic uint32_t blocked; /* how often it has stopped a worker */
+	int socket;		  /* a duplicate of the connection's, or -1 */
 };
 
 int guard_init(struct err *err);
@@ -46,6 +47,8 @@ void guard_bells(struct guard *guard, int kick_fd, int call_fd);
 
 /* From any thread: the VM is to be dropped by endpoint_work(). */
 void guard_report(struct guard *guard, enum guard_fault fault);
+/* A thread that worked for the VM had to be freed from a system call: once may be bad luck. */
+void guard_blocked(struct guard *guard);
 /* Something was reported since the last time this was called. */
 bool guard_reported(void);
 /* Ends the connection if there were faults, and returns them. */

@@ -25,6 +25,7 @@
 #include "sw-relay/service.h"
 #include "sw-relay/vhost_wake.h"
 #include "sw-relay/worker.h"
+#include "sw-relay/worker_watch.h"
 #include "wire/rpc.h"
 
 #define EXIT_USAGE 2
@@ -88,6 +89,9 @@ static int start(const struct relay_options *o, sd_event *event, int *listen_fd,
 	if (r < 0)
 		return r;
 	*stage = STAGE_WORKERS;
+	r = worker_watch_start(err);
+	if (r < 0)
+		return r;
 	r = endpoints_init(err);
 	if (r < 0)
 		return r;
@@ -118,6 +122,7 @@ static void stop(enum stage stage)
 			service_stop();
 		/* fall through */
 	case STAGE_WORKERS:
+		worker_watch_stop();
 		workers_stop();
 		/* fall through */
 	case STAGE_EAL:

@@ -165,6 +165,9 @@ static void run(struct worker *w)
 	while (likely(!atomic_load_explicit(&w->stop, memory_order_relaxed))) {
 		uint64_t now = rte_rdtsc();
 
+		atomic_store_explicit(&w->rounds,
+				      atomic_load_explicit(&w->rounds, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
 		worker_take_up(w, now);
 		if (unlikely(atomic_load_explicit(&w->poked, memory_order_relaxed)) &&
 		    atomic_exchange(&w->poked, false))

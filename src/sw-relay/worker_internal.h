@@ -46,6 +46,7 @@ struct worker {
 	atomic_bool sleeping __rte_cache_aligned;
 	struct lane_table *current;
 	uint64_t current_serial;
+	_Atomic uint64_t rounds; /* for worker_watch.c */
 	unsigned int n_polled;
 	unsigned int n_timed;
 	unsigned int n_armed;
@@ -83,6 +84,9 @@ extern uint64_t worker_check_cycles; /* between looks at armed lanes while other
 extern uint64_t worker_timed_cycles; /* between looks at timed lanes */
 
 void *worker_main(void *worker);
+/* The i-th worker that was ever started, or NULL; it may have ended, then tid is 0 or that of a
+ * thread that is gone. From any thread. */
+struct worker *worker_at(unsigned int i);
 /* Goes over to the published table if it is another one. */
 void worker_take_up(struct worker *w, uint64_t now);
 /* It is another one. */

@@ -54,6 +54,11 @@ void workers_on_leave(worker_leaving_fn fn)
 	leaving = fn;
 }
 
+struct worker *worker_at(unsigned int i)
+{
+	return atomic_load(&workers[i]);
+}
+
 static void wake(struct worker *w)
 {
 	if (atomic_load(&w->sleeping))
@@ -394,6 +399,7 @@ static void worker_end(unsigned int i)
 	atomic_store(&w->stop, true);
 	eventfd_write(w->wake_fd, 1);
 	pthread_join(w->thread, NULL);
+	w->tid = 0;
 	running[i] = false;
 	table_free(w->tables[0]);
 	table_free(w->tables[1]);

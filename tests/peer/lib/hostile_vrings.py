@@ -193,6 +193,25 @@ def call_counter_full(path: str) -> None:
     os.close(fd)
 
 
+@says("no eventfd, or blocks")
+def call_counter_full_and_blocking(path: str) -> None:
+    """Both ends share its flags, so what the back end makes non-blocking can be undone."""
+    fd = os.eventfd(0, os.EFD_CLOEXEC)
+    os.eventfd_write(fd, MAX_U64 - 1)
+
+    def speak(vm: NetVM) -> None:
+        for ring in (0, 1):
+            vm.u64(Request.SET_VRING_CALL, ring, [fd])
+        vm.sync()
+        end = time.monotonic() + vm.timeout
+        while not vm.is_dropped(0.002) and time.monotonic() < end:
+            os.set_blocking(fd, True)
+            vm.transmit(bytes(60))
+
+    running(path, speak, must_drop=True)
+    os.close(fd)
+
+
 @case
 def call_pipe_full(path: str) -> None:
     read_end, write_end = os.pipe()

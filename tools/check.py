@@ -149,9 +149,7 @@ def main() -> int:
         "valgrind": lambda: meson_stage(normal, "valgrind", "valgrind"),
         "peer": lambda: peer_stage(normal, "peer", *args.pytest),
         "asan-unit": lambda: meson_stage(sanitized, "asan-unit"),
-        "asan-peer": lambda: peer_stage(
-            sanitized, "asan-peer", "-m", "not performance", *args.pytest
-        ),
+        "asan-peer": lambda: peer_stage(sanitized, "asan-peer", *args.pytest),
     }
     wanted = args.only.split(",") if args.only else list(stages)
     unknown = [s for s in wanted if s not in stages]

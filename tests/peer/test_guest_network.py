@@ -5,6 +5,7 @@ import pytest
 
 from lib.daemon import default_rate
 from lib.netns import Netns
+from lib.wait import until
 
 PEER = "10.9.0.1"
 COUNT = 1000
@@ -64,6 +65,25 @@ def test_virtio_user_loops_packets(stage, options):
     receiver = stage.receiver(net.peer, net)
     stage.sender(net.peer, net, rate=default_rate(), count=COUNT).finish()
     stage.until_received(receiver, 0, COUNT)
+
+
+@pytest.mark.parametrize("sleep_us", [1, 2000])
+@pytest.mark.parametrize("mode", ["adaptive", "busy"])
+def test_poll_modes(stage, mode, sleep_us):
+    """However a worker waits: a packet on its own is not left lying."""
+    net = stage.netns()
+    daemon = stage.daemon(
+        VIRTIOFWD_STATIC_VFS=[f"netdev:{net.host}=1"],
+        VIO4WD_POLL_MODE=mode,
+        VIO4WD_MAX_SLEEP_US=sleep_us,
+    )
+    pmd = stage.testpmd(daemon.socket(1), mode="io")
+    pmd.start()
+    daemon.wait_state(1, "active")
+    receiver = stage.receiver(net.peer, net)
+    for n in range(1, 21):
+        stage.sender(net.peer, net, count=1, stream=n).finish()
+        until(lambda: receiver.stream(n)["received"] == 1, f"packet {n} comes back", 10)
 
 
 def test_device_comes_and_goes_while_the_guest_runs(stage):

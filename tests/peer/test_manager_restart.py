@@ -95,6 +95,14 @@ def test_reload(stage):
     assert daemon.wait_state(4, "free")["device"] is None
 
 
+def test_watchdog_is_fed(stage):
+    daemon = stage.daemon(start=False)
+    daemon.write_config()
+    daemon.spawn(WATCHDOG_USEC="400000").wait_ready()
+    for _ in range(3):
+        daemon.wait_notify("WATCHDOG=1", again=True)
+
+
 def test_second_manager_is_refused(stage):
     """Two managers on one runtime directory would fight over the relays."""
     daemon = stage.daemon()

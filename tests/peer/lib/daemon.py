@@ -113,7 +113,7 @@ class Daemon:
             "LSAN_OPTIONS": f"suppressions={TOP}/tests/peer/lsan.supp:print_suppressions=0",
         }
 
-    def spawn(self) -> "Daemon":
+    def spawn(self, **env: str) -> "Daemon":
         """Starts the manager without waiting for it."""
         if not self.config_file.exists():
             self.write_config()
@@ -123,7 +123,7 @@ class Daemon:
         self.process = Process(
             [MANAGER, "--config", self.config_file, "--relay-program", RELAY],
             self.log,
-            self._environment(),
+            {**self._environment(), **env},
             signal.SIGTERM,
         )
         return self
@@ -139,9 +139,11 @@ class Daemon:
     def wait_ready(self, timeout: float = 30) -> None:
         self.wait_notify("READY=1", timeout)
 
-    def wait_notify(self, text: str, timeout: float = 30) -> None:
-        """Waits for a message to the service manager since the last start."""
+    def wait_notify(self, text: str, timeout: float = 30, again: bool = False) -> None:
+        """Waits for a message to the service manager since the last start, resp. from now on."""
         assert self._notify and self.process
+        if again:
+            self._notified = len(self._notify.messages)
         self._notify.wait(text, self.process.check_running, timeout, self._notified)
 
     def reload(self) -> None:
@@ -161,9 +163,12 @@ class Daemon:
 
     def close(self) -> None:
         """Ends everything; asserts that nothing is left and no sanitizer had to complain."""
-        status = 0
+        status: object = 0
         if self.process and self.process.running():
-            status = self.stop()
+            try:
+                status = self.stop()
+            except AssertionError as e:
+                status = e
         self.drop_rpc()
         if self._notify:
             self._notify.close()

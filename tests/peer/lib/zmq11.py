@@ -5,7 +5,6 @@ import importlib
 import sys
 import tempfile
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional, Sequence
 

@@ -9,7 +9,10 @@
 #include "sw-relay/flow.h"
 #include "sw-relay/lane.h"
 
+#define GATHER_US 12
+
 uint64_t lane_patience;
+uint64_t lane_gather;
 
 static const char *const drop_names[LANE_DROPS] = {
 	[LANE_DROP_QUEUE_FULL] = "queue_full", [LANE_DROP_NOT_CONNECTED] = "not_connected",
@@ -20,6 +23,7 @@ static const char *const drop_names[LANE_DROPS] = {
 void lanes_init(void)
 {
 	lane_patience = rte_get_tsc_hz() / 1000;
+	lane_gather = rte_get_tsc_hz() / 1000000 * GATHER_US;
 	flow_init();
 }
 

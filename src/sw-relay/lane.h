@@ -109,6 +109,11 @@ struct lane {
 	uint8_t n_rings;
 	uint8_t rings[ENDPOINT_MAX_QUEUES];
 
+	/* VM to VF: when the guest's ring was last looked at, and not before when it is again (TSC)
+	 */
+	uint64_t last_look;
+	uint64_t next_look;
+	uint64_t pace; /* cycles from packet to packet */
 	/* VM to VF: packets the device had no room for: first out, then what is left of pkts */
 	uint64_t deadline; /* TSC when they are given up */
 	uint16_t head, n;
@@ -161,6 +166,8 @@ void lane_drop_counted(struct lane *lane, const struct offload_drops *drops);
 
 /* Cycles a packet waits for room in a device before it is given up: about a millisecond. */
 extern uint64_t lane_patience;
+/* Cycles that the ring of a busy guest is left alone at most. */
+extern uint64_t lane_gather;
 
 /* Once, after rte_eal_init. */
 void lanes_init(void);

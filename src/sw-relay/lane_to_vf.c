@@ -7,6 +7,10 @@
  * If one does (an offload the device lacks, a frame too long), the burst takes the slow path:
  * packet by packet into `out`, which is sent whenever the next packet might not fit.
  *
+ * A look at the guest's ring moves cache lines between two CPUs, which costs as much for one packet
+ * as for a full burst. The ring of a guest that sends fast is therefore left alone for as long as a
+ * burst takes to gather, and never longer than lane_gather.
+ *
  * A device without room: what is left stays in the lane (`out`, and behind it the rest of `pkts`
  * that is not prepared yet), nothing more is taken from the guest until it has gone, and so the
  * guest's ring fills and the guest waits. After lane_patience without any progress it is dropped:
@@ -21,6 +25,7 @@
 #include "sw-relay/lane.h"
 #include "sw-relay/pool.h"
 
+#define GATHER_MIN 8   /* packets in a burst of a guest that sends steadily */
 #define VHOST_BURST 32 /* what the library takes or gives in one call */
 
 #define FROM_GUEST_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO)
@@ -147,6 +152,22 @@ static void keep(struct lane *lane, struct rte_mbuf **pkts, unsigned int n, uint
 	lane->deadline = now + lane_patience;
 }
 
+/*
+ * n packets have come since the last look: when will there be a full burst? The pace is a moving
+ * average of the cycles from packet to packet. A guest so slow that a burst would take longer than
+ * lane_gather is not made to wait at all.
+ */
+static inline void gather(struct lane *lane, uint64_t now, unsigned int n)
+{
+	uint64_t pace = (now - lane->last_look) / (n ? n : 1);
+
+	lane->last_look = now;
+	lane->pace = n ? (lane->pace * 7 + RTE_MIN(pace, lane_gather)) / 8 : lane->pace * 2 + 1;
+	lane->pace = RTE_MIN(lane->pace, lane_gather);
+	if (lane->pace * LANE_BURST <= lane_gather && n < LANE_BURST)
+		lane->next_look = now + lane->pace * (LANE_BURST - n);
+}
+
 unsigned int lane_to_vf(struct lane *lane, uint64_t now)
 {
 	const struct lane_config *cfg = &lane->cfg;
@@ -159,9 +180,12 @@ unsigned int lane_to_vf(struct lane *lane, uint64_t now)
 
 	if (unlikely(lane_waits(lane)) && !retry(lane, now, &progress))
 		return progress;
+	if (now < lane->next_look)
+		return progress;
 
 	stat_add(&stats->polls, 1);
 	n = from_guest(lane);
+	gather(lane, now, n);
 	if (!n) {
 		stat_add(&stats->empty_polls, 1);
 		return progress;

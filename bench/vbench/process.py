@@ -94,6 +94,14 @@ def cpu_seconds(pid: int, tid=None) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def run_seconds(pid: int) -> float:
+    """CPU time of all threads, with the resolution of the scheduler rather than of ticks."""
+    total = 0
+    for tid in threads(pid):
+        total += int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
+    return total / 1e9
+
+
 def status_kb(pid: int) -> dict:
     """The sizes of /proc/PID/status in KiB: VmRSS, HugetlbPages, ..."""
     sizes = {}

@@ -169,6 +169,14 @@ extern uint64_t lane_patience;
 /* Cycles that the ring of a busy guest is left alone at most. */
 extern uint64_t lane_gather;
 
+/*
+ * n packets were in the ring, `since` cycles after the last look: for how many cycles to leave it
+ * alone, so that a full burst gathers. pace is a moving average of the cycles from packet to
+ * packet, kept for the caller. A guest so slow that a burst would take longer than lane_gather is
+ * not made to wait at all.
+ */
+uint64_t lane_gather_wait(uint64_t *pace, uint64_t since, unsigned int n);
+
 /* Once, after rte_eal_init. */
 void lanes_init(void);
 

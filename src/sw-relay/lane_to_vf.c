@@ -152,20 +152,16 @@ static void keep(struct lane *lane, struct rte_mbuf **pkts, unsigned int n, uint
 	lane->deadline = now + lane_patience;
 }
 
-/*
- * n packets have come since the last look: when will there be a full burst? The pace is a moving
- * average of the cycles from packet to packet. A guest so slow that a burst would take longer than
- * lane_gather is not made to wait at all.
- */
-static inline void gather(struct lane *lane, uint64_t now, unsigned int n)
+uint64_t lane_gather_wait(uint64_t *pace, uint64_t since, unsigned int n)
 {
-	uint64_t pace = (now - lane->last_look) / (n ? n : 1);
-
-	lane->last_look = now;
-	lane->pace = n ? (lane->pace * 7 + RTE_MIN(pace, lane_gather)) / 8 : lane->pace * 2 + 1;
-	lane->pace = RTE_MIN(lane->pace, lane_gather);
-	if (lane->pace * LANE_BURST <= lane_gather && n < LANE_BURST)
-		lane->next_look = now + lane->pace * (LANE_BURST - n);
+	if (n)
+		*pace = (*pace * 7 + RTE_MIN(since / n, lane_gather)) / 8;
+	else
+		*pace = *pace * 2 + 1;
+	*pace = RTE_MIN(*pace, lane_gather);
+	if (n >= LANE_BURST || *pace * LANE_BURST > lane_gather)
+		return 0;
+	return *pace * (LANE_BURST - n);
 }
 
 unsigned int lane_to_vf(struct lane *lane, uint64_t now)
@@ -185,7 +181,8 @@ unsigned int lane_to_vf(struct lane *lane, uint64_t now)
 
 	stat_add(&stats->polls, 1);
 	n = from_guest(lane);
-	gather(lane, now, n);
+	lane->next_look = now + lane_gather_wait(&lane->pace, now - lane->last_look, n);
+	lane->last_look = now;
 	if (!n) {
 		stat_add(&stats->empty_polls, 1);
 		return progress;

@@ -264,6 +264,29 @@ TEST_F(lane, a_stuck_device_does_not_stop_the_guest) {
 	lane_free(lane);
 }
 
+TEST_F(lane, a_fast_guest_gathers_a_burst) {
+	uint64_t pace = 0;
+
+	/* 100 cycles a packet: the wait settles at what is missing of a burst */
+	for (int i = 0; i < 100; i++)
+		lane_gather_wait(&pace, 3200, 32);
+	EXPECT_LE(90, pace);
+	EXPECT_GE(100, pace);
+	EXPECT_EQ(pace * (LANE_BURST - 32), lane_gather_wait(&pace, 3200, 32));
+	EXPECT_EQ(0, lane_gather_wait(&pace, 6400, LANE_BURST));
+	/* it falls silent: every wait is bounded, and soon there is none */
+	for (int i = 0; i < 100; i++)
+		EXPECT_GE(lane_gather, lane_gather_wait(&pace, 1000, 0));
+	EXPECT_EQ(0, lane_gather_wait(&pace, 1000, 0));
+}
+
+TEST_F(lane, a_slow_guest_never_waits) {
+	uint64_t pace = lane_gather;
+
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(0, lane_gather_wait(&pace, lane_gather / 2, 1));
+}
+
 TEST_F(lane, what_waits_is_counted_when_the_lane_ends) {
 	struct lane *lane = make_lane(&self->device, &self->stats[1][0], LANE_VM_TO_VF, &self->vm);
 

@@ -87,7 +87,7 @@ static int connect_daemon(struct ctl *ctl, struct err *err)
 		explain_permission(path, err);
 	else if (ret == -ENOENT || ret == -ECONNREFUSED)
 		err_set(err, ret, "connect",
-			"vio4wd is not running (%s: %s): start it with 'systemctl start vio4wd', or "
+			"vio4wd is not running (%s: %s): start vio4wd as root, or "
 			"name its directory with --runtime-dir or --config",
 			path, ret == -ENOENT ? "no such socket" : "nobody listens");
 	else

@@ -27,7 +27,7 @@ const struct ctl_command ctl_reload = {
 	.name = "reload",
 	.usage = "",
 	.summary = "read the configuration file again",
-	.help = "Makes vio4wd read its configuration file again, as SIGHUP and 'systemctl reload' do.\n"
+	.help = "Makes vio4wd read its configuration file again, as SIGHUP does.\n"
 		"A file with an error changes nothing; 'vio4wdctl config check' lists all its errors.\n"
 		"What cannot change at run time is a warning.\n\n",
 	.run = run,

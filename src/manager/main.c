@@ -38,7 +38,7 @@ static void usage(FILE *out)
 		"\n"
 		"Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT stop everything.\n"
 		"Exit status: 0 after a stop, 1 when it cannot start, 2 for wrong options.\n"
-		"See vio4wd(8), virtioforwarder(5), vio4wdctl(8).\n",
+		"See vio4wd(8), virtioforwarder(5), vio4wdctl(1).\n",
 		CONFIG_DEFAULT_FILE);
 }
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Which driver a VF is on: looked at, changed, and put back as it was.
+ *
+ * Everything here but binding_ready() may wait for the kernel for seconds (locks of devices and of
+ * rtnetlink, drivers that probe, modules that load): it runs in a thread of its own, never on an
+ * event loop. Every function can be repeated after it was cut off anywhere, and then completes.
+ *
+ * root is prepended to paths of sysfs and /dev ("" for the host itself).
+ */
+#ifndef VIO4WD_UDEV_BINDING_H
+#define VIO4WD_UDEV_BINDING_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+#include "common/pci_addr.h"
+#include "udev/sriov.h"
+#include "udev/vf.h"
+
+/* How a device was before it was taken. */
+struct binding_state {
+	char driver[VF_DRIVER_MAX];   /* "": none */
+	char override[VF_DRIVER_MAX]; /* driver_override, "": none */
+	struct vf_attributes attributes;
+};
+
+struct binding_plan {
+	struct pci_addr addr;
+	char driver[VF_DRIVER_MAX];	 /* vfio-pci, igb_uio, uio_pci_generic */
+	struct vf_attributes attributes; /* to set on the PF first; those that are set */
+	bool make_mac; /* when the PF holds none (all zero) and none is given: a stable one */
+	uid_t uid;     /* who opens the device: owner of /dev/vfio/GROUP or /dev/uioN */
+	gid_t gid;
+};
+
+/*
+ * May the device be taken, and can it be bound? Fills *now with what it is like. Refused, each
+ * with its own words, code and next step:
+ *   -ENODEV      no such PCI function
+ *   -EINVAL      not a VF (a PF, or another kind of device)
+ *   -EBUSY       its interface is up with an address, or has a master (bridge, bond), or somebody
+ *                has its VFIO group open (a VM with it as hostdev), or it is bound to another
+ *                driver for a purpose (vdpa: a vDPA device was made on it)
+ *   -EXDEV       it shares its IOMMU group with other functions (who they are is told)
+ *   -ENOTSUP     there is no IOMMU (vfio-pci needs one; what to put on the kernel command line)
+ *   -ENOENT      the driver's module is missing
+ * A device that is on plan->driver already and not in use is fine: 0.
+ */
+int binding_inspect(const char *root, const struct binding_plan *plan, struct binding_state *now,
+		    struct err *err);
+
+/*
+ * Sets the attributes on the PF, loads the driver's module, writes driver_override, unbinds the
+ * present driver and has the device probed; then gives the character device to plan->uid/gid.
+ * Leaves out what is so already. A device that needs its kernel driver (vf_keeps_kernel_driver)
+ * only gets its attributes.
+ */
+int binding_bind(const char *root, const struct binding_plan *plan, struct err *err);
+
+/* Puts driver, override and attributes back. A device that is gone is done (0). */
+int binding_restore(const char *root, const struct pci_addr *addr,
+		    const struct binding_state *before, struct err *err);
+
+/* Does not wait. True when the device is on the driver and its character device is uid's or gid's
+ * to open (a device that keeps its kernel driver: when it has that). */
+bool binding_ready(const char *root, const struct binding_plan *plan);
+
+#endif

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/cpuset.h"
 #include "common/devname.h"
@@ -48,6 +49,21 @@ struct config_auto_vfs { /* VIO4WD_AUTO_VFS: VF n of pf is relay first_id + n */
 struct config_num_vfs { /* VIO4WD_NUM_VFS */
 	char *pf;
 	unsigned int count;
+};
+
+struct config_vf_options { /* VIO4WD_VF_OPTIONS: what the PF is told of a VF before it is used */
+	char *device; /* a VF, or a PF (interface or address): all of its VFs */
+	bool has_mac; /* of a single VF only */
+	uint8_t mac[6];
+	int vlan;     /* 1..4094, 0: none; -1: not given, here and below */
+	int qos;      /* 0..7 */
+	int trust;    /* 0 or 1 */
+	int spoofchk; /* 0 or 1 */
+};
+
+struct config_node_pages { /* VIO4WD_NR_HUGEPAGES */
+	int node;	    /* -1: the kernel spreads them */
+	unsigned int pages; /* of 2 MiB */
 };
 
 struct config_alias { /* VIO4WD_ALIASES */
@@ -100,6 +116,10 @@ struct config {
 	size_t n_auto_vfs;
 	struct config_num_vfs *num_vfs;
 	size_t n_num_vfs;
+	struct config_vf_options *vf_options; /* in the order of the file: later ones win */
+	size_t n_vf_options;
+	struct config_node_pages *nr_hugepages; /* none: the host's own number stays */
+	size_t n_nr_hugepages;
 	char **exclude; /* device names, canonical */
 	size_t n_exclude;
 	struct config_alias *aliases;

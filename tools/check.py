@@ -75,7 +75,7 @@ class Build:
 
     def __init__(self, folder: str, *options: str) -> None:
         self.folder = TOP / folder
-        self.options = [*options, "-Dunit_tests=enabled"]
+        self.options = [*options, "-Dunit_tests=enabled", "-Dfault_points=true"]
         if os.environ.get("CI"):
             self.options.append("-Dwerror=true")
         self.status: Optional[int] = None

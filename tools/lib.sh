@@ -60,3 +60,61 @@ download() {
 		die "cannot download the package $package" \
 			"is the mirror in /etc/apt reachable? (apt-get update, then again)"
 }
+
+# candidate PACKAGE [APT-OPTION...]: the version apt would install, without its epoch.
+candidate() {
+	apt-cache "${@:2}" policy "$1" | sed -n 's/^ *Candidate: \([0-9]*:\)\?\(.*\)/\2/p'
+}
+
+# one_dependency PACKAGE PATTERN [APT-OPTION...]: the package it depends on whose name has the form.
+one_dependency() {
+	apt-cache "${@:3}" depends "$1" | sed -n "s/^ *Depends: \\($2\\)\$/\\1/p" | head -n 1
+}
+
+# The host's Debian sources, one line each: URI, release, component.
+debian_sources() {
+	apt-get indextargets --format \
+		'$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' \
+		'Created-By: Packages' "Architecture: $(dpkg --print-architecture)" |
+		sed -n 's/^Debian|//p' | sort -u
+}
+
+# choose_suite PACKAGE VERSION: sets suite to the host's backports when its own sources have no such
+# or later version, else to nothing.
+choose_suite() {
+	suite=
+	known "$1" || update_lists
+	known "$1" ||
+		die "apt knows no package $1" "is Debian's main component in /etc/apt/sources.list?"
+	dpkg --compare-versions "$(candidate "$1")" ge "$2" || suite=$(codename)-backports
+}
+
+# own_apt FOLDER [SUITE]: an apt configuration in FOLDER with the host's Debian sources and SUITE of the
+# same mirror, which comes first; apt's options for it are in apt_options.
+own_apt() {
+	local folder=$1 suite=${2:-} uri release component
+	local key=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ -r "$key" ] && key="[signed-by=$key]" || key=
+	rm -rf "$folder"
+	mkdir -p "$folder/lists/partial" "$folder/archives/partial" "$folder/parts"
+	while IFS='|' read -r uri release component; do
+		echo "deb $key $uri $release $component"
+		if [ "$component" = main ] && [ "$release" = "$(codename)" ] && [ -n "$suite" ]; then
+			echo "deb $key $uri $suite main"
+		fi
+	done < <(debian_sources) >"$folder/sources.list"
+	if [ -n "$suite" ] && ! grep -q " $suite " "$folder/sources.list"; then
+		die "no Debian mirror with the release $(codename) in apt's configuration" \
+			"$suite is looked for on that mirror"
+	fi
+	apt_options=(
+		-o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts="$folder/parts"
+		-o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder"
+		-o Dir::Cache::Archives="$folder/archives" -o APT::Sandbox::User=root
+		-o APT::Get::List-Cleanup=false -o Acquire::Languages=none -o Debug::NoLocking=true
+		${suite:+-o "APT::Default-Release=$suite"}
+	)
+	quietly apt-get -q "${apt_options[@]}" update ||
+		die "the package lists of ${suite:-the mirror} cannot be read" \
+			"is the mirror in /etc/apt reachable, and does it carry ${suite:-them}?"
+}

@@ -29,8 +29,8 @@ struct vf {
 	unsigned int index;	       /* of the PF's virtfn links */
 	uint16_t vendor, device;       /* PCI IDs */
 	int numa_node;		       /* -1: none */
-	int iommu_group;	       /* -1: there is no IOMMU */
-	struct pci_addr group_others[VF_GROUP_MAX];
+	int iommu_group;	       /* -1: there is no IOMMU (vfio's no-IOMMU mode included) */
+	struct pci_addr group_others[VF_GROUP_MAX]; /* without bridges: VFIO ignores them */
 	size_t n_group_others;	    /* all of them, more than VF_GROUP_MAX possibly */
 	char driver[VF_DRIVER_MAX]; /* "": none */
 	char netdev[VF_NETDEV_MAX]; /* "": none */
@@ -69,6 +69,8 @@ int pf_vf(const char *root, const struct pci_addr *pf, unsigned int index, struc
 /* Devices whose DPDK driver works beside the kernel's and needs it (ConnectX): they are never
  * bound to another one. */
 bool vf_keeps_kernel_driver(const struct vf *vf);
+/* Which driver that is; NULL for all other devices. */
+const char *vf_kernel_driver(const struct vf *vf);
 
 /* "ens3.vf2", or "0000:05:00.0.vf2" when the PF has no interface. Returns buf. */
 char *vf_name(const struct vf *vf, char *buf, size_t size);

@@ -52,7 +52,7 @@ struct config_num_vfs { /* VIO4WD_NUM_VFS */
 };
 
 struct config_vf_options { /* VIO4WD_VF_OPTIONS: what the PF is told of a VF before it is used */
-	char *device; /* a VF, or a PF (interface or address): all of its VFs */
+	char *device; /* canonical: a VF, or a PF (interface or address), which is all of its VFs */
 	bool has_mac; /* of a single VF only */
 	uint8_t mac[6];
 	int vlan;     /* 1..4094, 0: none; -1: not given, here and below */
@@ -61,7 +61,12 @@ struct config_vf_options { /* VIO4WD_VF_OPTIONS: what the PF is told of a VF bef
 	int spoofchk; /* 0 or 1 */
 };
 
-struct config_node_pages { /* VIO4WD_NR_HUGEPAGES */
+#define CONFIG_VF_OPTIONS_UNSET                                    \
+	{                                                          \
+		.vlan = -1, .qos = -1, .trust = -1, .spoofchk = -1 \
+	}
+
+struct config_node_pages {  /* VIO4WD_NR_HUGEPAGES */
 	int node;	    /* -1: the kernel spreads them */
 	unsigned int pages; /* of 2 MiB */
 };
@@ -177,6 +182,36 @@ const char *config_device_name(const struct config *cfg, const struct devname *d
 /* The socket path of a relay id: directory and pattern put together; checked to fit. */
 int config_socket_path(const struct config *cfg, unsigned int id,
 		       char path[CONFIG_SOCKET_PATH_MAX + 1], struct err *err);
+
+/*
+ * What VIO4WD_VF_OPTIONS says of VF number index of a PF, all entries taken together: those of the
+ * VF win over those of its PF, and later ones of the file over earlier ones; a VLAN and its qos are
+ * one thing. A MAC address counts for the VF only, never for all VFs of a PF. Whatever names the VF
+ * may be NULL or "": vf_name ("ens3.vf2"), vf_address and pf_address (canonical), pf_netdev.
+ * merged->device is NULL: there is nothing to free.
+ */
+void config_vf_options_of(const struct config *cfg, const char *vf_name, const char *vf_address,
+			  const char *pf_netdev, const char *pf_address, unsigned int index,
+			  struct config_vf_options *merged);
+
+/*
+ * Does the configuration name this VF: VIRTIOFWD_STATIC_VFS, an alias that leads to it,
+ * VIRTIOFWD_BIND_VFIO_PCI, or VIO4WD_AUTO_VFS or VIO4WD_NUM_VFS with its PF? False when
+ * VIO4WD_EXCLUDE names it or its PF. The VF is named as above.
+ */
+bool config_uses(const struct config *cfg, const char *vf_name, const char *vf_address,
+		 const char *pf_netdev, const char *pf_address, unsigned int index);
+
+enum config_use { CONFIG_UNUSED, CONFIG_USED, CONFIG_EXCLUDED };
+/* The same, and in words which variable says so; why may be NULL. */
+#define CONFIG_WHY_MAX 600
+enum config_use config_use_of(const struct config *cfg, const char *vf_name, const char *vf_address,
+			      const char *pf_netdev, const char *pf_address, unsigned int index,
+			      char why[CONFIG_WHY_MAX]);
+/* The same for what is no VF: a PF (its VFs by PF.vfN count, those by address are to be asked for
+ * one by one), or a function or an interface by itself. Either name may be NULL. */
+enum config_use config_use_of_device(const struct config *cfg, const char *netdev,
+				     const char *address, char why[CONFIG_WHY_MAX]);
 
 const char *config_backend_name(enum config_backend backend); /* "auto", "vdpa", "sw" */
 int config_backend_parse(const char *text, enum config_backend *backend);

@@ -55,6 +55,14 @@ const struct config_var config_vars[] = {
 	  .fallback = "true",
 	  .about = "False runs relays on ordinary memory, which only virtual devices and Linux "
 		   "network interfaces can use." },
+	{ .name = "VIO4WD_NR_HUGEPAGES",
+	  .type = &config_type_nr_hugepages,
+	  .fallback = "",
+	  .about =
+		  "How many hugepages of 2 MiB vio4wd-hugepages.service reserves at boot: 1024 lets "
+		  "the kernel spread them over the NUMA nodes, (0:512 1:512) says how many are on "
+		  "which node. Pages that the host has already are counted; the number of a host or "
+		  "node that has more stays. Without a value the service does nothing." },
 	{ .name = "VIRTIOFWD_HUGETLBFS_MOUNT_POINT",
 	  .type = &config_type_path,
 	  FIELD(hugetlbfs_mount),
@@ -147,6 +155,17 @@ const struct config_var config_vars[] = {
 	  .fallback = "",
 	  .about =
 		  "How many VFs a PF gets when it appears and nobody has made VFs on it: ens3=8." },
+	{ .name = "VIO4WD_VF_OPTIONS",
+	  .type = &config_type_vf_options,
+	  .fallback = "",
+	  .late = true,
+	  .about =
+		  "What the PF is told of a VF before it is used: (ens3.vf0:mac=52:54:00:00:00:a0,"
+		  "vlan=100 ens3:trust=on). DEVICE is a VF, by address or as ens3.vf0, or a PF, by "
+		  "interface or address, for all of its VFs; it ends at the last colon in front of "
+		  "the first =. An entry for the VF wins over one for its PF, and a later entry over "
+		  "an earlier one. mac is for one VF only; a VF without one gets a stable one when "
+		  "its PF holds none. vlan=0 takes the VLAN away; qos is the VLAN's priority." },
 	{ .name = "VIO4WD_BACKEND",
 	  .type = &config_type_choice,
 	  FIELD(backend),

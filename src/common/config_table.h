@@ -85,6 +85,10 @@ void config_bad(const struct config_parser *p, const struct config_word *word, c
 /* Reads a decimal number that is all of the text. Returns 0 or -EINVAL. */
 int config_number(const char *text, long min, long max, long *value);
 
+/* Reads a boolean in any of its spellings; the empty one is for variables only. Returns 0 or
+ * -EINVAL. */
+int config_boolean(const char *text, bool *value);
+
 extern const struct config_type config_type_bool;
 extern const struct config_type config_type_int;
 extern const struct config_type config_type_real;
@@ -108,6 +112,8 @@ extern const struct config_type config_type_cpu_pins;
 extern const struct config_type config_type_bind;
 extern const struct config_type config_type_auto_vfs;
 extern const struct config_type config_type_num_vfs;
+extern const struct config_type config_type_vf_options;
+extern const struct config_type config_type_nr_hugepages;
 extern const struct config_type config_type_exclude;
 extern const struct config_type config_type_aliases;
 

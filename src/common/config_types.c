@@ -18,23 +18,32 @@
 #include "common/config_report.h"
 #include "common/config_table.h"
 
-static void bool_parse(struct config_parser *p, const struct config_word *words, size_t n)
+int config_boolean(const char *text, bool *value)
 {
 	static const char *const yes[] = { "true", "yes", "y", "on", "1" };
-	static const char *const no[] = { "false", "no", "n", "off", "0", "" };
-	bool *field = config_field(p);
+	static const char *const no[] = { "false", "no", "n", "off", "0" };
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		if (!strcasecmp(words->text, yes[i])) {
-			*field = true;
-			return;
+		if (!strcasecmp(text, yes[i])) {
+			*value = true;
+			return 0;
 		}
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		if (!strcasecmp(words->text, no[i])) {
-			*field = false;
-			return;
+		if (!strcasecmp(text, no[i])) {
+			*value = false;
+			return 0;
 		}
-	config_bad(p, words, NULL);
+	return -EINVAL;
+}
+
+static void bool_parse(struct config_parser *p, const struct config_word *words, size_t n)
+{
+	bool *field = config_field(p);
+
+	if (!*words->text)
+		*field = false;
+	else if (config_boolean(words->text, field) < 0)
+		config_bad(p, words, NULL);
 }
 
 static struct json_object *bool_to_json(const struct config_var *var, const struct config *cfg)

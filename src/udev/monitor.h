@@ -2,12 +2,12 @@
 
 /*
  * Tells that VFs, PFs or their interfaces came, went or changed drivers. An event says where to
- * look again, never what is there: sysfs is read when the owner acts (vf.h), so that events that are
- * late, doubled or lost cannot lead to a wrong picture.
+ * look again, never what is there: sysfs is read when the owner acts (vf.h), so that events that
+ * are late, doubled or lost cannot lead to a wrong picture.
  *
  * With udevd: its events, after all rules ran, of the subsystems pci and net with the tag "vio4wd"
- * (rules/99-vio4wd.rules). Where the rules are not installed, without the tag; where no udevd runs,
- * the kernel's own events.
+ * (rules/99-vio4wd.rules). Where the rules are not installed or have not seen all VFs yet, without
+ * the tag; where no udevd runs, the kernel's own events.
  */
 #ifndef VIO4WD_UDEV_MONITOR_H
 #define VIO4WD_UDEV_MONITOR_H
@@ -20,8 +20,8 @@
 enum vf_event_kind {
 	VF_EVENT_ADDED,	  /* a function or its interface came */
 	VF_EVENT_CHANGED, /* driver bound or unbound, interface renamed */
-	VF_EVENT_REMOVED,
-	VF_EVENT_LOST, /* events were dropped: look at everything; addr is not set */
+	VF_EVENT_REMOVED, /* a function or its interface went */
+	VF_EVENT_LOST,	  /* events were dropped: look at everything; addr is not set */
 };
 
 struct vf_event {

@@ -33,6 +33,19 @@ int pci_addr_compare(const void *a, const void *b)
 	return x->function - y->function;
 }
 
+int pci_addr_of_path(const char *path, struct pci_addr *addr)
+{
+	_cleanup_free_ char *rest = strdup(path);
+	char *slash;
+
+	while (rest && (slash = strrchr(rest, '/'))) {
+		if (!pci_addr_parse(addr, slash + 1))
+			return 0;
+		*slash = '\0';
+	}
+	return -ENODEV;
+}
+
 /* strtoul(), but the whole text and no sign. */
 static bool parse_number(const char *text, uint32_t max, uint32_t *value)
 {

@@ -60,6 +60,12 @@ int pci_list(const char *root, const char *folder, struct pci_addr **addrs, size
 /* All PCI functions of the host. */
 int pci_list_functions(const char *root, struct pci_addr **addrs, size_t *n, struct err *err);
 
+/*
+ * The PCI function that a device's place in sysfs is below: the last address of
+ * .../pci0000:00/0000:00:03.0/virtio2/net/eth0. Returns 0 or -ENODEV.
+ */
+int pci_addr_of_path(const char *path, struct pci_addr *addr);
+
 /* By domain, bus, slot and function: of qsort(). */
 int pci_addr_compare(const void *a, const void *b);
 

@@ -182,11 +182,9 @@ int pf_enumerate(const char *root, struct pf **pfs, size_t *n, struct err *err)
 	return 0;
 }
 
-/* An interface's place in sysfs is below that of its PCI function, with a bus such as virtio
- * between them sometimes: .../pci0000:00/0000:00:03.0/virtio2/net/eth0. */
 static int find_netdev(const char *root, const char *name, struct pci_addr *addr, struct err *err)
 {
-	char path[PATH_MAX], target[PATH_MAX], *slash;
+	char path[PATH_MAX], target[PATH_MAX];
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/sys/class/net/%s", root, name);
@@ -197,11 +195,8 @@ static int find_netdev(const char *root, const char *name, struct pci_addr *addr
 			       "(alternative names are not looked up)",
 			       name);
 	target[n] = '\0';
-	while ((slash = strrchr(target, '/'))) {
-		if (!pci_addr_parse(addr, slash + 1))
-			return 0;
-		*slash = '\0';
-	}
+	if (!pci_addr_of_path(target, addr))
+		return 0;
 	return err_set(err, -ENODEV, "no such device",
 		       "%s: this network interface belongs to no PCI device", name);
 }

@@ -22,6 +22,21 @@ static void must(bool holds)
 		abort();
 }
 
+/* Asking by the very name of an entry must find it. */
+static void use_vf_options(const struct config *cfg, const struct config_vf_options *options)
+{
+	struct config_vf_options merged;
+	char why[CONFIG_WHY_MAX];
+
+	config_vf_options_of(cfg, options->device, NULL, NULL, NULL, 0, &merged);
+	must(merged.has_mac >= options->has_mac && (merged.vlan >= 0) >= (options->vlan >= 0) &&
+	     (merged.trust >= 0) >= (options->trust >= 0) &&
+	     (merged.spoofchk >= 0) >= (options->spoofchk >= 0));
+	must(merged.qos < 0 || merged.vlan > 0);
+	config_use_of(cfg, options->device, NULL, options->device, NULL, 0, why);
+	must(text_is_clean(why));
+}
+
 static void use(const struct config *cfg)
 {
 	struct json_object *json = config_to_json(cfg);
@@ -38,6 +53,8 @@ static void use(const struct config *cfg)
 		must(cfg->static_vfs[i].id < CONFIG_MAX_RELAYS);
 		must(config_resolve_device(cfg, cfg->static_vfs[i].device, &dev, NULL) == 0);
 	}
+	for (size_t i = 0; i < cfg->n_vf_options; i++)
+		use_vf_options(cfg, &cfg->vf_options[i]);
 	for (size_t i = 0; i < cfg->n_cpu_pins; i++)
 		must(cpuset_has(&cfg->cpu_mask, cfg->cpu_pins[i].vf_to_vm) &&
 		     cpuset_has(&cfg->cpu_mask, cfg->cpu_pins[i].vm_to_vf));

@@ -133,6 +133,25 @@ static const struct {
 	  "[\"ens3\",\"0000:01:02.3\",\"ens4:16\",\"0000:01:02.4\"]" },
 	{ "VIRTIOFWD_BIND_VFIO_PCI=(ens3 'ens4, ens5')", "VIRTIOFWD_BIND_VFIO_PCI",
 	  "[\"ens3\",\"ens4\",\"ens5\"]" },
+	{ "VIO4WD_VF_OPTIONS=(ens3.vf0:mac=52:54:00:00:00:A0,vlan=100 ens3:trust=on,spoofchk=off)",
+	  "VIO4WD_VF_OPTIONS",
+	  "[\"ens3.vf0:mac=52:54:00:00:00:a0,vlan=100\",\"ens3:trust=on,spoofchk=off\"]" },
+	{ "VIO4WD_VF_OPTIONS=01:10.0:spoofchk=NO,qos=7,mac=02:00:00:00:00:01,trust=1,vlan=4094",
+	  "VIO4WD_VF_OPTIONS",
+	  "[\"0000:01:10.0:mac=02:00:00:00:00:01,vlan=4094,qos=7,trust=on,spoofchk=off\"]" },
+	{ "VIO4WD_VF_OPTIONS=(01:00.0.vf3:vlan=0 pci_0000_01_00_0:trust=y netdev:e1:trust=False)",
+	  "VIO4WD_VF_OPTIONS",
+	  "[\"0000:01:00.0.vf3:vlan=0\",\"0000:01:00.0:trust=on\",\"e1:trust=off\"]" },
+	{ "VIO4WD_VF_OPTIONS=(a:mac=02:00:00:00:00:01 b:vlan=1)\nVIO4WD_ALIASES=(a=ens3.vf1 "
+	  "b=netdev:ens3)",
+	  "VIO4WD_VF_OPTIONS", "[\"ens3.vf1:mac=02:00:00:00:00:01\",\"ens3:vlan=1\"]" },
+	{ "VIO4WD_VF_OPTIONS=(ens3:vlan=1 ens3:vlan=2)", "VIO4WD_VF_OPTIONS",
+	  "[\"ens3:vlan=1\",\"ens3:vlan=2\"]" },
+	{ "VIO4WD_VF_OPTIONS=", "VIO4WD_VF_OPTIONS", "[]" },
+	{ "VIO4WD_NR_HUGEPAGES=1024", "VIO4WD_NR_HUGEPAGES", "[\"1024\"]" },
+	{ "VIO4WD_NR_HUGEPAGES=(0:512 1:1)", "VIO4WD_NR_HUGEPAGES", "[\"0:512\",\"1:1\"]" },
+	{ "VIO4WD_NR_HUGEPAGES=7:9", "VIO4WD_NR_HUGEPAGES", "[\"7:9\"]" },
+	{ "VIO4WD_NR_HUGEPAGES=", "VIO4WD_NR_HUGEPAGES", "[]" },
 	{ "VIRTIOFWD_VFIO_VF_TOKEN=0", "VIRTIOFWD_VFIO_VF_TOKEN",
 	  "\"14d63f20-8445-11ea-8900-1f9ce7d5650d\"" },
 	{ "VIRTIOFWD_VFIO_VF_TOKEN=14D63F20-8445-11EA-8900-1F9CE7D5650E", "VIRTIOFWD_VFIO_VF_TOKEN",
@@ -191,6 +210,19 @@ TEST_F(config, cpus_that_cannot_be_checked_are_a_warning) {
 	ASSERT_EQ(1, c->report.n_issues);
 	EXPECT_FALSE(c->report.issues[0].is_error);
 	EXPECT_TRUE(cpuset_has(&c->cfg->cpu_mask, 5));
+}
+
+TEST_F(config, nodes_that_are_not_there_are_a_warning) {
+	struct config_case *c = &self->c;
+
+	config_root_write(c->root, "node/online", "0-1\n");
+	ASSERT_EQ(0, config_case_read(c, "VIO4WD_NR_HUGEPAGES=(0:1\n2:1\n1:1)"));
+	ASSERT_EQ(1, c->report.n_issues);
+	EXPECT_FALSE(c->report.issues[0].is_error);
+	EXPECT_EQ(2, c->report.issues[0].line);
+	EXPECT_NE(NULL, strstr(config_case_first(c), "this host does not have (it has 0-1)"));
+	ASSERT_EQ(3, c->cfg->n_nr_hugepages);
+	EXPECT_EQ(2, c->cfg->nr_hugepages[1].node);
 }
 
 TEST_F(config, ovsdb_falls_back) {

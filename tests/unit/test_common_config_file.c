@@ -161,6 +161,8 @@ TEST_F(file, values_survive_a_round_trip) {
 					 "VIRTIOFWD_BIND_VFIO_PCI=ens3:4,01:02.3\n"
 					 "VIO4WD_AUTO_VFS=ens3:8 VIO4WD_NUM_VFS=ens3=8\n"
 					 "VIRTIOFWD_SOCKET_OWNER=root VIRTIOFWD_SOCKET_GROUP=root\n"
+					 "VIO4WD_VF_OPTIONS=(ens3.vf1:vlan=5,qos=1 ens3:trust=1)\n"
+					 "VIO4WD_NR_HUGEPAGES=(0:1 1:2)\n"
 					 "VIO4WD_EXCLUDE=(05:08.1) VIRTIOFWD_PID_DIR='/a b'\n"));
 	before = all_values(c->cfg);
 	json = config_to_json(c->cfg);
@@ -284,6 +286,10 @@ TEST_F(file, long_lines) {
 		{ "VIO4WD_ALIASES=", "=netdev:a", -EINVAL },
 		{ "VIO4WD_AUTO_VFS=", ":1", -EINVAL },
 		{ "VIRTIOFWD_BIND_VFIO_PCI=", ":1", -EINVAL },
+		{ "VIO4WD_VF_OPTIONS=", ":vlan=1", -EINVAL },
+		{ "VIO4WD_VF_OPTIONS=ens3:", "=1", -EINVAL },
+		{ "VIO4WD_VF_OPTIONS=ens3:vlan=", "", -EINVAL },
+		{ "VIO4WD_NR_HUGEPAGES=", ":1", -EINVAL },
 		{ "VIRTIOFWD_SOCKET_OWNER=", "", -EINVAL },
 		{ "VIRTIOFWD_SOCKET_FNAME_PATTERN=%u", "", -EINVAL },
 		{ "VIRTIOFWD_PID_DIR='/", "", -EINVAL },
@@ -312,7 +318,8 @@ TEST_F(file, long_lists) {
 	static const char *const heads[] = { "VIRTIOFWD_STATIC_VFS", "VIO4WD_EXCLUDE",
 					     "VIO4WD_ALIASES",	     "VIO4WD_AUTO_VFS",
 					     "VIO4WD_NUM_VFS",	     "VIRTIOFWD_BIND_VFIO_PCI",
-					     "VIRTIOFWD_CPU_PINS" };
+					     "VIRTIOFWD_CPU_PINS",   "VIO4WD_VF_OPTIONS",
+					     "VIO4WD_NR_HUGEPAGES" };
 	struct config_case *c = &self->c;
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {

@@ -6,65 +6,49 @@
 #include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static int read_int(const char *path, int otherwise)
+#include "common/sysfs.h"
+
+static int numa_node(const char *root, const char *device)
 {
-	FILE *f = fopen(path, "re");
-	int value;
+	char text[16];
 
-	if (!f)
-		return otherwise;
-	if (fscanf(f, "%d", &value) != 1)
-		value = otherwise;
-	fclose(f);
-	return value;
-}
-
-/* The last part of what a link points to. */
-static int link_name(const char *path, char *buf, size_t size)
-{
-	char target[PATH_MAX];
-	const ssize_t n = readlink(path, target, sizeof(target) - 1);
-	const char *slash;
-
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	slash = strrchr(target, '/');
-	snprintf(buf, size, "%s", slash ? slash + 1 : target);
-	return 0;
+	return sysfs_read(root, text, sizeof(text), "%s/numa_node", device) > 0 ? atoi(text) : -1;
 }
 
 static void look_pci(const char *root, struct device_facts *facts)
 {
 	char path[PATH_MAX], addr[PCI_ADDR_STRLEN];
 
-	pci_addr_format(&facts->pci, addr);
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", root, addr);
+	facts->is_pci = true;
+	facts->is_vf = vf_read(root, &facts->pci, &facts->vf, NULL) == 0;
+	if (facts->is_vf) {
+		facts->present = true;
+		facts->numa_node = facts->vf.numa_node;
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", root,
+		 pci_addr_format(&facts->pci, addr));
 	facts->present = access(path, F_OK) == 0;
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/numa_node", root, addr);
-	facts->numa_node = read_int(path, -1);
+	facts->numa_node = numa_node("", path);
 }
 
 static void look_vf(const char *root, const struct devname *dev, struct device_facts *facts)
 {
-	char path[PATH_MAX], pf[PCI_ADDR_STRLEN], vf[64];
+	struct pci_addr pf = dev->pci;
 
-	if (dev->pf_is_pci)
-		snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/virtfn%u", root,
-			 pci_addr_format(&dev->pci, pf), dev->vf);
-	else
-		snprintf(path, sizeof(path), "%s/sys/class/net/%s/device/virtfn%u", root,
-			 dev->netdev, dev->vf);
-	if (link_name(path, vf, sizeof(vf)) == 0 && pci_addr_parse(&facts->pci, vf) == 0)
+	if (!dev->pf_is_pci && pf_find(root, dev->netdev, &pf, NULL) < 0)
+		return;
+	if (pf_vf(root, &pf, dev->vf, &facts->pci) == 0)
 		look_pci(root, facts);
 }
 
 void device_look(const char *root, const struct devname *dev, struct device_facts *facts)
 {
-	char path[PATH_MAX];
+	char path[64];
 
 	memset(facts, 0, sizeof(*facts));
 	facts->numa_node = -1;
@@ -79,9 +63,8 @@ void device_look(const char *root, const struct devname *dev, struct device_fact
 	case DEVNAME_NETDEV:
 		facts->ifindex = if_nametoindex(dev->netdev);
 		facts->present = facts->ifindex != 0;
-		snprintf(path, sizeof(path), "%s/sys/class/net/%s/device/numa_node", root,
-			 dev->netdev);
-		facts->numa_node = read_int(path, -1);
+		snprintf(path, sizeof(path), "/sys/class/net/%s/device", dev->netdev);
+		facts->numa_node = numa_node(root, path);
 		break;
 	case DEVNAME_VDEV:
 		facts->present = true;
@@ -99,30 +82,34 @@ int device_missing(const struct devname *dev, struct err *err)
 			       dev->text);
 	case DEVNAME_PF_VF:
 		return err_set(err, -ENODEV, "no such device",
-			       "%s: the PF has no such VF; see sriov_numvfs of the PF", dev->text);
+			       "%s: there is no such VF; vio4wdctl vf list shows the PFs and their "
+			       "VFs, vf create makes VFs",
+			       dev->text);
 	default:
 		return err_set(err, -ENODEV, "no such device",
-			       "%s: no such PCI function on this host; see lspci -D", dev->text);
+			       "%s: no such PCI function on this host; see vio4wdctl vf list and "
+			       "lspci -D",
+			       dev->text);
 	}
 }
 
-int device_check_driver(const char *root, const struct devname *dev,
-			const struct device_facts *facts, struct err *err)
+bool device_handed_out(const char *root, const struct pci_addr *addr)
 {
-	static const char *const usable[] = { "vfio-pci", "igb_uio", "uio_pci_generic" };
-	char path[PATH_MAX], addr[PCI_ADDR_STRLEN], driver[64] = "none";
+	static const char *const drivers[] = { "vfio-pci", "igb_uio", "uio_pci_generic" };
+	char path[PATH_MAX], text[PCI_ADDR_STRLEN], target[PATH_MAX];
+	const char *slash;
+	ssize_t n;
 
-	if (dev->kind != DEVNAME_PCI && dev->kind != DEVNAME_PF_VF)
-		return 0;
-	pci_addr_format(&facts->pci, addr);
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/driver", root, addr);
-	link_name(path, driver, sizeof(driver));
-	for (size_t i = 0; i < sizeof(usable) / sizeof(usable[0]); i++) {
-		if (!strcmp(driver, usable[i]))
-			return 0;
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/driver", root,
+		 pci_addr_format(addr, text));
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (!strcmp(slash ? slash + 1 : target, drivers[i]))
+			return true;
 	}
-	return err_set(err, -EBUSY, "driver",
-		       "%s is on the driver '%s'; bind it to vfio-pci first "
-		       "(driverctl set-override %s vfio-pci)",
-		       addr, driver, addr);
+	return false;
 }

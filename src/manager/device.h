@@ -11,12 +11,16 @@
 
 #include "common/devname.h"
 #include "common/err.h"
+#include "udev/vf.h"
 
 struct device_facts {
 	bool present;
 	int numa_node;	      /* -1: none or not known */
 	unsigned int ifindex; /* DEVNAME_NETDEV */
-	struct pci_addr pci;  /* DEVNAME_PCI and DEVNAME_PF_VF that exist */
+	bool is_pci;	      /* DEVNAME_PCI, and DEVNAME_PF_VF when the VF exists */
+	struct pci_addr pci;
+	bool is_vf; /* it exists and vf is filled */
+	struct vf vf;
 };
 
 /* root is prepended to sysfs paths ("" for the host itself); a missing device is no error. */
@@ -25,11 +29,7 @@ void device_look(const char *root, const struct devname *dev, struct device_fact
 /* -ENODEV with words for a device that is not present. */
 int device_missing(const struct devname *dev, struct err *err);
 
-/*
- * Can a relay open it? A PCI function must be on a driver that hands it out (vfio-pci or a uio
- * driver). Returns 0 or -EBUSY with the driver's name and what to do.
- */
-int device_check_driver(const char *root, const struct devname *dev,
-			const struct device_facts *facts, struct err *err);
+/* The driver that a PCI function is on hands it out to programs (vfio-pci or a uio driver). */
+bool device_handed_out(const char *root, const struct pci_addr *addr);
 
 #endif

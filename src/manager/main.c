@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,14 @@
 #include "common/config.h"
 #include "common/log.h"
 #include "manager/manager.h"
+#include "manager/release.h"
 
 #define RELAY_PROGRAM "vio4wd-relay"
 
 struct options {
 	const char *config_file;
 	const char *relay_program;
+	bool release_devices;
 };
 
 static void usage(FILE *out)
@@ -32,6 +35,8 @@ static void usage(FILE *out)
 		"\n"
 		"  -c, --config FILE         configuration (default %s)\n"
 		"  -r, --relay-program PATH  the relay (default: vio4wd-relay beside this program)\n"
+		"      --release-devices     give every VF that was taken its own driver back, and\n"
+		"                            end; before the software is removed\n"
 		"  -f, --foreground          do not detach; always so, taken for 1.1's scripts\n"
 		"  -h, --help                this text\n"
 		"  -V, --version             the version\n"
@@ -48,6 +53,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option long_options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "relay-program", required_argument, NULL, 'r' },
+		{ "release-devices", no_argument, NULL, 'R' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -62,6 +68,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'r':
 			options->relay_program = optarg;
+			break;
+		case 'R':
+			options->release_devices = true;
 			break;
 		case 'f':
 			break;
@@ -136,6 +145,17 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static int give_back(struct config *cfg)
+{
+	struct err err = { 0 };
+	const int rc = release_devices(cfg, "", &err);
+
+	config_free(cfg);
+	if (rc < 0)
+		log_error("--release-devices: %s", err.text);
+	return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .config_file = CONFIG_DEFAULT_FILE };
@@ -154,6 +174,8 @@ int main(int argc, char **argv)
 	if (!cfg)
 		return 1;
 	log_set_level(cfg->log_level);
+	if (options.release_devices)
+		return give_back(cfg);
 	if (geteuid() != 0)
 		log_warning("not started as root: relays cannot change their user, and most "
 			    "devices cannot be opened");

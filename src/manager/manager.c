@@ -15,10 +15,14 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "manager/bindings.h"
+#include "manager/jobs.h"
 #include "manager/notify.h"
 #include "manager/sampler.h"
 #include "manager/svc_control.h"
 #include "manager/svc_zmq.h"
+#include "manager/vfs.h"
+#include "udev/monitor.h"
 
 #define STOP_DEADLINE_US 450000
 #define STATUS_INTERVAL_US 1000000ull
@@ -40,6 +44,10 @@ static int on_run_all(sd_event_source *source, void *userdata)
 {
 	struct manager *m = userdata;
 
+	if (m->phase != MANAGER_STOPPING) {
+		vf_counts_appeared(m->vf_counts);
+		vf_auto_run(m);
+	}
 	for (unsigned int id = 0; id < m->max_relays; id++)
 		pairing_run(&m->pairings[id]);
 	return 0;
@@ -51,6 +59,12 @@ void manager_run_all(struct manager *m)
 }
 
 static void on_links(void *userdata)
+{
+	manager_run_all(userdata);
+}
+
+/* Where to look again is not asked: all pairings look at what is theirs. */
+static void on_vf_event(const struct vf_event *event, void *userdata)
 {
 	manager_run_all(userdata);
 }
@@ -105,6 +119,8 @@ static int on_post(sd_event_source *source, void *userdata)
 	struct manager *m = userdata;
 	char status[sizeof(m->status)];
 
+	if (m->phase != MANAGER_STOPPING)
+		vf_counts_continue(m->vf_counts);
 	if (m->phase == MANAGER_STARTING)
 		become_ready(m);
 	if (m->phase != MANAGER_READY || manager_now_us(m) < m->status_us + STATUS_INTERVAL_US)
@@ -189,6 +205,15 @@ static int start(struct manager *m, struct err *err)
 		rc = relay_user_find(&m->user, m->cfg->socket_group, err);
 	if (!rc)
 		rc = make_pairings(m, err);
+	if (rc)
+		return rc;
+	rc = jobs_new(&m->jobs, m->event, err);
+	if (!rc)
+		rc = bindings_new(&m->bindings, m, err);
+	if (!rc)
+		rc = vf_counts_new(&m->vf_counts, m, err);
+	if (!rc)
+		rc = vf_monitor_new(&m->vf_monitor, m->event, on_vf_event, m, err);
 	if (rc)
 		return rc;
 	socket_owner_find(&m->owner, m->cfg->socket_owner, m->cfg->socket_group);
@@ -303,12 +328,16 @@ void manager_free(struct manager *m)
 		relay_free(m->processes[i]);
 	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++)
 		sd_event_source_disable_unref(m->extra[id].alarm);
+	vf_monitor_free(m->vf_monitor);
+	jobs_free(m->jobs);
 	netlinks_free(m->netlinks);
 	socket_watch_free(m->watch);
 	state_file_free(m->state);
 	json_object_put(m->saved);
 	if (stopped)
 		startup_clean(m);
+	bindings_free(m->bindings);
+	vf_counts_free(m->vf_counts);
 	sd_event_source_disable_unref(m->run_all_source);
 	sd_event_source_disable_unref(m->stop_deadline);
 	sd_event_unref(m->event);

@@ -24,9 +24,13 @@
 #define MANAGER_PORT_CONTROL_TIMEOUT_US 900000ull /* 1.1's clients get an answer within 1 s */
 #define MANAGER_CONTROL_TIMEOUT_US 8000000ull
 
+struct bindings;
+struct jobs;
 struct sampler;
 struct svc_control;
 struct svc_zmq;
+struct vf_counts;
+struct vf_monitor;
 struct manager;
 
 struct pairing_extra { /* what the manager keeps beside a pairing, same index */
@@ -35,6 +39,7 @@ struct pairing_extra { /* what the manager keeps beside a pairing, same index */
 	struct socket_identity socket;
 	enum pairing_state logged;
 	uint64_t attached_us; /* when the last attach step began */
+	bool auto_there;      /* the VF that VIO4WD_AUTO_VFS has for this id */
 };
 
 enum manager_phase { MANAGER_STARTING, MANAGER_READY, MANAGER_STOPPING };
@@ -64,6 +69,10 @@ struct manager {
 	bool run_all; /* pairings wait for one another: run them all */
 	sd_event_source *run_all_source;
 
+	struct jobs *jobs;
+	struct bindings *bindings;
+	struct vf_counts *vf_counts;
+	struct vf_monitor *vf_monitor;
 	struct netlinks *netlinks;
 	struct socket_watch *watch; /* client mode */
 	struct state_file *state;
@@ -94,6 +103,21 @@ uint64_t manager_now_us(const struct manager *m); /* monotonic */
 void manager_env_init(struct manager *m);
 void manager_socket_gone(struct manager *m, struct pairing *p);
 
+/* manager_device.c: the devices of pairings. */
+/* The PCI function that a name stands for now. */
+bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr);
+bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b);
+/* The wished device as clients of 1.1 know it: a VF by its PCI address, whatever its name. Returns
+ * buf, which has DEVNAME_MAX bytes, or a text that lives as long as the wish. */
+const char *device_shown(const struct manager *m, const struct pairing *p, char *buf);
+/* An entry of VIO4WD_EXCLUDE is this function, or NULL. */
+const char *device_is_excluded(const struct manager *m, const struct pci_addr *addr);
+/* A device that another relay id is still opening or giving back. */
+bool device_held_by_other(const struct pairing *p, struct err *err);
+/* For struct pairing_env. */
+int env_admit(struct pairing *p, const struct pairing_op *op, struct err *err);
+void env_look(struct pairing *p);
+
 /* relays.c: the processes as a whole. */
 extern const struct relay_events manager_relay_events;
 int relays_start(struct manager *m, struct err *err);
@@ -114,7 +138,9 @@ void relays_set_log_level(struct manager *m, int level);
 void wishes_from_config(struct manager *m);
 void wishes_restore(struct manager *m);
 struct json_object *wishes_to_json(const struct manager *m); /* what the state file holds */
-bool wishes_any_at_run_time(const struct manager *m); /* that differ from the configuration */
+/* There is something at a clean stop that the next start has to know: wishes that differ from the
+ * configuration, VFs whose driver was changed, or that were made. */
+bool wishes_worth_keeping(const struct manager *m);
 /* Tells the differences between two configurations to the pairings. */
 void wishes_reload(struct manager *m, const struct config *before);
 /* The name users see (the alias where there is one) and the device behind it. */
@@ -123,6 +149,8 @@ int wishes_device(const struct manager *m, const char *text, struct pairing_wish
 bool wishes_pin_is_worker(const struct manager *m, int cpu);
 
 /* saving.c: operations are answered when what they changed is on disk. */
+/* Calls fn when all that has changed until now is on disk, or at once when it is. */
+void saving_then(struct manager *m, void (*fn)(void *userdata), void *userdata);
 void saving_finish(struct pairing *p, struct pairing_op *op);
 void saving_done(uint64_t seq, const struct err *err, void *userdata);
 void saving_changed(struct manager *m); /* wishes may have changed without an operation */

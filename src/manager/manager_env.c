@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/packet_socket.h"
+#include "manager/bindings.h"
 #include "manager/device.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
@@ -52,72 +54,6 @@ static void env_wake_at(struct pairing *p, uint64_t at_us)
 				     on_alarm, p) < 0) {
 		log_error("relay %u: no timer; the next try comes with the next event", p->id);
 	}
-}
-
-static void env_look(struct pairing *p)
-{
-	struct manager *m = manager_of(p);
-	struct device_facts facts;
-
-	if (p->wish.has_device) {
-		device_look(m->root, &p->wish.device, &facts);
-		p->seen.present = facts.present;
-	}
-	if (!p->seen.device.text[0] || p->seen.device.kind != DEVNAME_NETDEV)
-		return;
-	device_look(m->root, &p->seen.device, &facts);
-	/* 0: adopted from an earlier manager, so what it had is not known. */
-	if (facts.ifindex && !p->seen.ifindex)
-		p->seen.ifindex = facts.ifindex;
-	if (facts.ifindex != p->seen.ifindex && !p->seen.device_error[0])
-		snprintf(p->seen.device_error, sizeof(p->seen.device_error), "%s %s",
-			 p->seen.device.text, facts.ifindex ? "was replaced" : "is gone");
-}
-
-static int env_admit(struct pairing *p, const struct pairing_op *op, struct err *err)
-{
-	const struct manager *m = manager_of(p);
-
-	for (size_t i = 0; i < m->cfg->n_exclude; i++) {
-		if (!strcmp(m->cfg->exclude[i], op->wish.device.text))
-			return err_set(err, -EPERM, "device excluded",
-				       "%s is excluded by VIO4WD_EXCLUDE in %s",
-				       op->wish.device.text, m->cfg->file);
-	}
-	for (unsigned int id = 0; id < m->max_relays; id++) {
-		const struct pairing *other = &m->pairings[id];
-
-		if (other == p)
-			continue;
-		if (other->wish.has_device &&
-		    !strcmp(other->wish.device.text, op->wish.device.text))
-			return err_set(err, -EBUSY, "device in use", "%s is in use by relay %u",
-				       op->wish.name, id);
-		if (op->wish.socket[0] && !strcmp(other->wish.socket, op->wish.socket))
-			return err_set(err, -EEXIST, "socket in use",
-				       "%s is the socket of relay %u", op->wish.socket, id);
-	}
-	return 0;
-}
-
-/* A device that another relay id is still giving back. */
-static bool held_by_other(const struct pairing *p, struct err *err)
-{
-	const struct manager *m = manager_of(p);
-
-	for (unsigned int id = 0; id < m->max_relays; id++) {
-		const struct pairing *other = &m->pairings[id];
-		const bool held = !strcmp(other->seen.device.text, p->wish.device.text) ||
-				  (other->step == STEP_ATTACH &&
-				   !strcmp(other->step_device.text, p->wish.device.text));
-
-		if (other != p && held) {
-			err_set(err, -EAGAIN, "device", "waiting until relay %u has given back %s",
-				id, p->wish.name);
-			return true;
-		}
-	}
-	return false;
 }
 
 /* A path that another relay id is still giving back. */
@@ -169,8 +105,14 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 	struct pairing *p = userdata;
 	struct manager *m = manager_of(p);
 	const enum pairing_step step = p->step;
+	/* The relay lets a device that is taken away go by itself. */
+	const bool gone = step == STEP_DETACH && (err->code == -ENOENT || err->code == -ENODEV);
 
-	if (err->code && err->code != -ECONNRESET && m->phase != MANAGER_STOPPING)
+	if (step == STEP_ATTACH)
+		fault_point("attach.done");
+	if (step == STEP_DETACH)
+		fault_point("detach.done");
+	if (err->code && err->code != -ECONNRESET && !gone && m->phase != MANAGER_STOPPING)
 		log_error("relay %u: %s: %s", p->id, pairing_step_name(step), err->text);
 	if (!err->code && step == STEP_ENDPOINT_ADD)
 		after_endpoint_add(m, p);
@@ -191,7 +133,10 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 static int call(struct pairing *p, const char *method, json_object *params, const int *fds,
 		size_t n_fds, struct err *err)
 {
-	const int rc = relay_call(p->seen.relay, method, params, fds, n_fds, step_done, p);
+	const bool device = p->step == STEP_ATTACH || p->step == STEP_DETACH;
+	const int rc =
+		relay_call(p->seen.relay, method, params, fds, n_fds,
+			   device ? RELAY_DEVICE_TIMEOUT_MS : RELAY_CALL_TIMEOUT_MS, step_done, p);
 
 	if (rc == -ENOTCONN)
 		return err_set(err, -EAGAIN, "relay", "relay process %u is not up",
@@ -308,7 +253,7 @@ static int start_attach(struct pairing *p, struct err *err)
 	int fds[PACKET_SOCKETS_MAX], n_fds = 0, rc;
 	struct device_facts facts;
 
-	if (held_by_other(p, err))
+	if (device_held_by_other(p, err))
 		return -EAGAIN;
 	rc = place(p, err);
 	if (rc)
@@ -316,20 +261,62 @@ static int start_attach(struct pairing *p, struct err *err)
 	device_look(m->root, &p->wish.device, &facts);
 	if (!facts.present)
 		return device_missing(&p->wish.device, err);
-	rc = device_check_driver(m->root, &p->wish.device, &facts, err);
-	if (rc)
-		return rc;
 	if (p->wish.device.kind == DEVNAME_NETDEV) {
 		n_fds = packet_socket_open(p->wish.device.netdev, packet_sockets(m), fds, err);
 		if (n_fds < 0)
 			return n_fds;
 	}
 	p->step_ifindex = facts.ifindex;
+	p->step_has_pci = facts.is_pci;
+	p->step_pci = facts.pci;
 	manager_extra(p)->attached_us = manager_now_us(m);
 	rc = call(p, "attach", attach_params(p, &facts), fds, n_fds, err);
 	while (n_fds > 0)
 		close(fds[--n_fds]);
 	return rc;
+}
+
+/* A bind or release step has ended. */
+static void binding_done(const struct err *err, void *userdata)
+{
+	struct pairing *p = userdata;
+
+	if (err->code)
+		log_error("relay %u: %s: %s", p->id, pairing_step_name(p->step), err->text);
+	pairing_step_done(p, err);
+}
+
+static int start_bind(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	struct device_facts facts;
+
+	if (device_held_by_other(p, err))
+		return -EAGAIN;
+	if (relays_unknown(m))
+		return err_set(err, -EAGAIN, "relay",
+			       "waiting until a running relay process says what it serves");
+	device_look(m->root, &p->wish.device, &facts);
+	if (!facts.present)
+		return device_missing(&p->wish.device, err);
+	p->step_has_pci = true;
+	p->step_pci = facts.pci;
+	return bindings_take(m->bindings, &facts.pci, p->id, binding_done, p, err);
+}
+
+static int start_release(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	struct device_facts facts = { 0 };
+
+	/* A relay may have it open still. */
+	if (relays_unknown(m))
+		return err_set(err, -EAGAIN, "relay",
+			       "waiting until a running relay process says what it serves");
+	if (p->wish.has_device)
+		device_look(m->root, &p->wish.device, &facts);
+	return bindings_give_back(m->bindings, p->id, facts.is_pci ? &facts.pci : NULL,
+				  binding_done, p, err);
 }
 
 static int start_pin(struct pairing *p, struct err *err)
@@ -356,6 +343,10 @@ static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
 		return start_endpoint_add(p, err);
 	case STEP_PIN:
 		return start_pin(p, err);
+	case STEP_BIND:
+		return start_bind(p, err);
+	case STEP_RELEASE:
+		return start_release(p, err);
 	case STEP_ATTACH:
 		return start_attach(p, err);
 	case STEP_NONE:

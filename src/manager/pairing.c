@@ -29,17 +29,18 @@ static const char *const state_names[] = {
 static const char *const step_names[] = {
 	[STEP_NONE] = "nothing",
 	[STEP_DETACH] = "detach",
+	[STEP_RELEASE] = "give back",
 	[STEP_ENDPOINT_REMOVE] = "remove socket",
 	[STEP_ENDPOINT_ADD] = "make socket",
 	[STEP_PIN] = "pin",
+	[STEP_BIND] = "bind",
 	[STEP_ATTACH] = "attach",
 };
 
 static const char *const origin_names[] = {
-	[PAIRING_ORIGIN_NONE] = NULL,
-	[PAIRING_ORIGIN_STATIC] = "static",
-	[PAIRING_ORIGIN_CONTROL] = "control",
-	[PAIRING_ORIGIN_PORT_CONTROL] = "port_control",
+	[PAIRING_ORIGIN_NONE] = NULL,	      [PAIRING_ORIGIN_STATIC] = "static",
+	[PAIRING_ORIGIN_CONTROL] = "control", [PAIRING_ORIGIN_PORT_CONTROL] = "port_control",
+	[PAIRING_ORIGIN_AUTO] = "auto",
 };
 
 const char *pairing_state_name(enum pairing_state state)
@@ -59,7 +60,7 @@ const char *pairing_origin_name(enum pairing_origin origin)
 
 int pairing_origin_parse(const char *text, enum pairing_origin *origin)
 {
-	for (unsigned int i = PAIRING_ORIGIN_STATIC; i <= PAIRING_ORIGIN_PORT_CONTROL; i++) {
+	for (unsigned int i = PAIRING_ORIGIN_STATIC; i <= PAIRING_ORIGIN_AUTO; i++) {
 		if (!strcmp(text, origin_names[i])) {
 			*origin = i;
 			return 0;
@@ -136,21 +137,26 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 		return unless_held(p, STEP_DETACH, now_us);
 	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
 		return unless_held(p, STEP_ENDPOINT_REMOVE, now_us);
+	/* A device that cannot be given back now stops nothing else. */
+	if (p->seen.held && !held(p, STEP_RELEASE, now_us))
+		return STEP_RELEASE;
 	if (!p->wish.socket[0])
 		return STEP_NONE;
 	if (!p->seen.socket[0])
 		return unless_held(p, STEP_ENDPOINT_ADD, now_us);
 	if (pins_differ(p) && !held(p, STEP_PIN, now_us))
 		return STEP_PIN;
-	if (p->wish.has_device && !attached && p->seen.present)
-		return unless_held(p, STEP_ATTACH, now_us);
+	if (p->wish.has_device && !attached && p->seen.present && now_us >= p->rest_until_us)
+		return unless_held(p, p->seen.ready ? STEP_ATTACH : STEP_BIND, now_us);
 	return STEP_NONE;
 }
 
 const struct pairing_failure *pairing_failure(const struct pairing *p)
 {
-	static const enum pairing_step order[] = { STEP_ENDPOINT_ADD, STEP_ATTACH, STEP_DETACH,
-						   STEP_ENDPOINT_REMOVE, STEP_PIN };
+	static const enum pairing_step order[] = { STEP_ENDPOINT_ADD, STEP_BIND,
+						   STEP_ATTACH,	      STEP_DETACH,
+						   STEP_RELEASE,      STEP_ENDPOINT_REMOVE,
+						   STEP_PIN };
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (p->failed[order[i]].times)
@@ -171,10 +177,10 @@ static enum pairing_state state_of(const struct pairing *p)
 		return PAIRING_FAILED;
 	if (p->wish.has_device && !p->seen.present)
 		return PAIRING_ABSENT;
-	if (p->failed[STEP_ATTACH].times)
+	if (p->failed[STEP_BIND].times || p->failed[STEP_ATTACH].times)
 		return PAIRING_FAILED;
 	if (p->wish.has_device)
-		return PAIRING_PROBING;
+		return p->seen.ready ? PAIRING_PROBING : PAIRING_BINDING;
 	return p->seen.vm ? PAIRING_CONNECTED : PAIRING_FREE;
 }
 
@@ -198,9 +204,13 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 		snprintf(buf, size, "%s", failure->error.text);
 	else if (p->waiting[0])
 		snprintf(buf, size, "%s", p->waiting);
+	else if (p->state == PAIRING_ABSENT && p->seen.absent[0])
+		snprintf(buf, size, "%s", p->seen.absent);
 	else if (p->state == PAIRING_ABSENT)
 		snprintf(buf, size, "%s does not exist yet; it is attached when it appears",
 			 p->wish.name);
+	else if (p->seen.device.text[0] && !p->seen.link)
+		snprintf(buf, size, "%s has no link", p->wish.name);
 	else if (p->wish.has_device)
 		snprintf(buf, size, "%s", p->decision.reason);
 	else
@@ -242,23 +252,36 @@ static void step_failed(struct pairing *p, enum pairing_step step, const struct 
 	failure->times++;
 }
 
+static void forget_device(struct pairing *p)
+{
+	memset(&p->seen.device, 0, sizeof(p->seen.device));
+	p->seen.device_error[0] = '\0';
+	p->seen.has_pci = false;
+	p->seen.link = false;
+}
+
 /* What a finished step has changed. */
 static void step_succeeded(struct pairing *p, enum pairing_step step)
 {
 	switch (step) {
 	case STEP_DETACH:
 		pairing_note(p, "%s detached", p->seen.device.text);
-		memset(&p->seen.device, 0, sizeof(p->seen.device));
-		p->seen.device_error[0] = '\0';
-		p->seen.link = false;
+		if (p->seen.device_error[0] && p->seen.has_pci)
+			p->rest_until_us = p->env->now_us(p->env->ctx) + PAIRING_REST_US;
+		forget_device(p);
+		break;
+	case STEP_RELEASE:
+		p->seen.held = false;
+		break;
+	case STEP_BIND:
+		pairing_note(p, "%s bound for the relay", p->step_device.text);
 		break;
 	case STEP_ENDPOINT_REMOVE:
 		pairing_note(p, "socket %s removed", p->seen.socket);
 		p->seen.socket[0] = '\0';
-		memset(&p->seen.device, 0, sizeof(p->seen.device));
-		p->seen.device_error[0] = '\0';
+		forget_device(p);
 		p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
-		p->seen.vm = p->seen.link = false;
+		p->seen.vm = false;
 		p->seen.relay = NULL;
 		p->move = false;
 		break;
@@ -273,6 +296,8 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		pairing_note(p, "%s attached", p->step_device.text);
 		p->seen.device = p->step_device;
 		p->seen.ifindex = p->step_ifindex;
+		p->seen.has_pci = p->step_has_pci;
+		p->seen.pci = p->step_pci;
 		p->seen.device_error[0] = '\0';
 		p->seen.link = true;
 		p->crashes = 0;
@@ -313,10 +338,9 @@ void pairing_relay_lost(struct pairing *p, const char *why)
 	if (p->seen.socket[0] || p->seen.device.text[0])
 		pairing_note(p, "%s", why);
 	p->seen.socket[0] = '\0';
-	memset(&p->seen.device, 0, sizeof(p->seen.device));
-	p->seen.device_error[0] = '\0';
+	forget_device(p);
 	p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
-	p->seen.vm = p->seen.link = false;
+	p->seen.vm = false;
 	p->move = false;
 	pairing_run(p);
 }
@@ -377,6 +401,8 @@ static void set_alarm(struct pairing *p, uint64_t now)
 		if (held(p, step, now) && (!at || p->failed[step].retry_at_us < at))
 			at = p->failed[step].retry_at_us;
 	}
+	if (p->rest_until_us > now && (!at || p->rest_until_us < at))
+		at = p->rest_until_us;
 	p->env->wake_at(p, at);
 }
 
@@ -396,11 +422,12 @@ static void look(struct pairing *p)
 {
 	const bool present = p->seen.present;
 
-	if (!p->wish.has_device && !p->seen.device.text[0])
-		return;
 	p->env->look(p);
-	if (p->seen.present && !present)
+	if (p->seen.present && !present) {
+		clear_failure(p, STEP_BIND);
 		clear_failure(p, STEP_ATTACH);
+		p->rest_until_us = 0;
+	}
 }
 
 /* Starts the next step; false when there is nothing more to do now. */

@@ -24,6 +24,8 @@
 #define PAIRING_OPS_MAX 64 /* operations that may wait for one relay id */
 #define PAIRING_RETRY_MIN_US 1000000ull
 #define PAIRING_RETRY_MAX_US 60000000ull
+/* A PCI device that was taken away is looked for again after this time, when it has really gone. */
+#define PAIRING_REST_US 300000ull
 
 enum pairing_state {
 	PAIRING_FREE,	      /* neither device nor VM */
@@ -42,14 +44,17 @@ enum pairing_origin {
 	PAIRING_ORIGIN_STATIC,
 	PAIRING_ORIGIN_CONTROL,
 	PAIRING_ORIGIN_PORT_CONTROL,
+	PAIRING_ORIGIN_AUTO, /* VIO4WD_AUTO_VFS */
 };
 
 enum pairing_step {
 	STEP_NONE,
 	STEP_DETACH,
+	STEP_RELEASE, /* its own driver is given back to a device */
 	STEP_ENDPOINT_REMOVE,
 	STEP_ENDPOINT_ADD,
 	STEP_PIN,
+	STEP_BIND, /* the device gets the driver that a relay can use */
 	STEP_ATTACH,
 };
 #define N_STEPS (STEP_ATTACH + 1)
@@ -75,8 +80,13 @@ struct pairing_seen {
 	struct devname device;			 /* attached; text "": none */
 	char device_error[160];			 /* why the attached one must go; "": fine */
 	unsigned int ifindex;			 /* of the attached network interface */
+	bool has_pci;				 /* the attached device is on PCI, there: */
+	struct pci_addr pci;
 	int pin[N_DIRECTIONS];
-	bool present; /* the wished device exists */
+	bool present;	  /* the wished device exists and may be used */
+	char absent[160]; /* why it is not present, when that is not all there is to say */
+	bool ready;	  /* the wished device is on a driver that a relay can use */
+	bool held;	  /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
 };
@@ -105,7 +115,8 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.present, and p->seen.device_error of an attached device. */
+	/* Finds out p->seen.present, absent, ready and held, and p->seen.device_error of an
+	 * attached device. */
 	void (*look)(struct pairing *p);
 	/* Calls pairing_run at that time; 0: not. */
 	void (*wake_at)(struct pairing *p, uint64_t at_us);
@@ -129,12 +140,15 @@ struct pairing {
 	char step_socket[CONFIG_SOCKET_PATH_MAX + 1];
 	struct devname step_device;
 	unsigned int step_ifindex;
+	bool step_has_pci;
+	struct pci_addr step_pci;
 	int step_pin[N_DIRECTIONS];
 	bool move; /* the endpoint has to leave its process, or to be made anew */
 
 	struct pairing_failure failed[N_STEPS];
-	char waiting[160];    /* what the next step waits for */
-	unsigned int crashes; /* the relay died while it opened the device, in a row */
+	char waiting[160];	/* what the next step waits for */
+	uint64_t rest_until_us; /* no device is opened before that */
+	unsigned int crashes;	/* the relay died while it opened the device, in a row */
 
 	struct pairing_op *ops; /* waiting operations, the first is under way */
 	unsigned int n_ops;
@@ -155,12 +169,15 @@ struct pairing_op {
 	bool accept_absent; /* OP_ADD: a device that does not exist yet is no error */
 	bool keep_failed;   /* OP_ADD: the wish stays when it fails (static pairings) */
 	bool make_socket;   /* OP_ADD: when there is none, make wish.socket for the device */
+	bool accept_slow;   /* OP_ADD: a device that still opens at the deadline is no error */
+	bool answer_early;  /* OP_REMOVE: is over when the relay has let the device go */
 	bool check_name;    /* OP_REMOVE, OP_REMOVE_SOCKET: wish.name is the device that is meant */
 	struct pairing_wish wish; /* the part that the kind is about */
 	uint64_t deadline_us;
 	pairing_done_fn done;
 	void *userdata;
 	/* Of the machine: */
+	struct pairing *p;
 	struct pairing_wish before;
 	struct err err;
 	enum { OP_WAITING, OP_RUNNING, OP_UNWINDING } phase;

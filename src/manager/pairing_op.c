@@ -25,6 +25,7 @@ int pairing_submit(struct pairing *p, const struct pairing_op *op, struct err *e
 	if (!copy)
 		return err_set(err, -ENOMEM, "queue", "relay %u: out of memory", p->id);
 	*copy = *op;
+	copy->p = p;
 	copy->phase = OP_WAITING;
 	copy->next = NULL;
 	copy->err.code = 0;
@@ -188,6 +189,16 @@ static int failure_of(const struct pairing *p, enum pairing_step step, struct er
 	return err->code ? err->code : -EIO;
 }
 
+/* The device of a removal has its own driver again, or nobody waits for that. */
+static int check_released(const struct pairing *p, const struct pairing_op *op, struct err *err)
+{
+	const int rc = failure_of(p, STEP_RELEASE, err);
+
+	if (op->answer_early)
+		return 1;
+	return rc ? rc : !p->seen.held;
+}
+
 /* Has the operation that is under way come to its end? 0: not yet, 1: yes, else the error. */
 static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 {
@@ -204,6 +215,8 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 			return 1;
 		rc = failure_of(p, STEP_ENDPOINT_ADD, err);
 		if (!rc)
+			rc = failure_of(p, STEP_BIND, err);
+		if (!rc)
 			rc = failure_of(p, STEP_ATTACH, err);
 		if (rc)
 			return rc;
@@ -211,10 +224,15 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 			return op->accept_absent ? 1 : -ENODEV;
 		return 0;
 	case OP_REMOVE:
-		return !attached && p->step != STEP_ATTACH &&
-		       (p->wish.socket[0] || !p->seen.socket[0]);
+		if (attached || p->step == STEP_ATTACH || p->step == STEP_BIND ||
+		    (!p->wish.socket[0] && p->seen.socket[0]))
+			return 0;
+		return check_released(p, op, err);
 	case OP_REMOVE_SOCKET:
-		return !attached && !p->seen.socket[0] && p->step == STEP_NONE;
+		if (attached || p->seen.socket[0] ||
+		    (p->step != STEP_NONE && p->step != STEP_RELEASE))
+			return 0;
+		return check_released(p, op, err);
 	case OP_PIN:
 		rc = failure_of(p, STEP_PIN, err);
 		if (rc)
@@ -244,6 +262,11 @@ static void timed_out(struct pairing *p, struct pairing_op *op)
 	if (op->phase == OP_WAITING) {
 		err_set(&op->err, -EBUSY, "queue",
 			"relay %u: other operations on it are under way; try again", p->id);
+		return;
+	}
+	if (op->accept_slow && p->wish.has_device && p->seen.socket[0] &&
+	    (p->step == STEP_BIND || p->step == STEP_ATTACH || p->step == STEP_NONE)) {
+		pairing_note(p, "%s still opens: the request was answered", p->wish.name);
 		return;
 	}
 	pairing_reason(p, reason, sizeof(reason));
@@ -277,7 +300,9 @@ static bool expire(struct pairing *p)
 static void refuse(struct pairing *p, struct pairing_op *op, const struct err *err)
 {
 	op->err = *err;
-	if (!op->err.code)
+	if (!op->err.code && p->seen.absent[0])
+		err_set(&op->err, -ENODEV, "no such device", "%s", p->seen.absent);
+	else if (!op->err.code)
 		device_missing(&op->wish.device, &op->err);
 	p->wish = op->before;
 	op->phase = OP_UNWINDING;
@@ -314,7 +339,9 @@ bool pairing_ops_advance(struct pairing *p)
 		rc = check(p, op, &err);
 		if (!rc)
 			return false;
-		if (rc < 0) {
+		if (rc < 0 && (op->kind == OP_REMOVE || op->kind == OP_REMOVE_SOCKET)) {
+			op->err = err; /* what is left of it is tried again */
+		} else if (rc < 0) {
 			refuse(p, op, &err);
 			return true;
 		}

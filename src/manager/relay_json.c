@@ -86,11 +86,17 @@ static void put_state(json_object *json, const struct manager *m, const struct p
 json_object *relay_json(const struct manager *m, unsigned int id, const struct sampler_view *view)
 {
 	const struct pairing *p = &m->pairings[id];
+	char text[PCI_ADDR_STRLEN];
+	struct pci_addr addr;
 	json_object *json = json_id(id);
 	json_object *vm =
 		json_get_member(sampler_endpoint_json(m->sampler, id), "vm", json_type_object);
 
 	json_put_text(json, "device", p->wish.has_device ? p->wish.name : NULL);
+	json_put_text(json, "address",
+		      p->wish.has_device && device_resolve(m, &p->wish.device, &addr)
+			      ? pci_addr_format(&addr, text)
+			      : NULL);
 	json_put_text(json, "backend",
 		      p->seen.device.text[0] ? policy_backend_name(p->decision.backend) : NULL);
 	json_put_text(json, "backend_wanted", config_backend_name(p->wish.backend));

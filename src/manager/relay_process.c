@@ -474,7 +474,7 @@ static void call_done(json_object *result, const struct err *err, void *userdata
 }
 
 int relay_call(struct relay *relay, const char *method, json_object *params, const int *fds,
-	       size_t n_fds, rpc_done_fn done, void *userdata)
+	       size_t n_fds, unsigned int timeout_ms, rpc_done_fn done, void *userdata)
 {
 	struct pending_call *call = NULL;
 	int rc = -ENOTCONN;
@@ -486,8 +486,7 @@ int relay_call(struct relay *relay, const char *method, json_object *params, con
 		return rc;
 	}
 	*call = (struct pending_call){ relay, done, userdata };
-	rc = rpc_call(relay->conn, method, params, fds, n_fds, RELAY_CALL_TIMEOUT_MS, call_done,
-		      call);
+	rc = rpc_call(relay->conn, method, params, fds, n_fds, timeout_ms, call_done, call);
 	if (rc < 0)
 		free(call);
 	return rc;

@@ -21,8 +21,10 @@
 #include "manager/relay_user.h"
 #include "wire/rpc.h"
 
-#define RELAY_PORTS_DEFAULT 32	    /* until hello says */
-#define RELAY_CALL_TIMEOUT_MS 10000 /* a relay that takes longer is killed and started again */
+#define RELAY_PORTS_DEFAULT 32 /* until hello says */
+/* A relay that takes longer to answer is killed and started again. */
+#define RELAY_CALL_TIMEOUT_MS 10000
+#define RELAY_DEVICE_TIMEOUT_MS 120000 /* hardware is opened one device after another */
 
 enum relay_state {
 	RELAY_STARTING, /* no answer to hello yet */
@@ -102,7 +104,7 @@ void relay_kill(struct relay *relay, const char *why);
  * of a call kills the relay.
  */
 int relay_call(struct relay *relay, const char *method, json_object *params, const int *fds,
-	       size_t n_fds, rpc_done_fn done, void *userdata);
+	       size_t n_fds, unsigned int timeout_ms, rpc_done_fn done, void *userdata);
 
 const char *relay_state_name(enum relay_state state); /* "starting", "running", "failed" */
 

@@ -288,7 +288,8 @@ void relays_set_cpus(struct manager *m)
 		if (!relay)
 			continue;
 		nodes_cpus(m->root, &m->cfg->cpu_mask, relay->numa_node, &relay->cpus);
-		relay_call(relay, "workers", cpu_array(&relay->cpus), NULL, 0, told, m);
+		relay_call(relay, "workers", cpu_array(&relay->cpus), NULL, 0,
+			   RELAY_CALL_TIMEOUT_MS, told, m);
 	}
 }
 
@@ -299,7 +300,8 @@ void relays_set_log_level(struct manager *m, int level)
 
 		json_put_int(params, "level", level);
 		if (m->processes[i])
-			relay_call(m->processes[i], "log_level", params, NULL, 0, told, m);
+			relay_call(m->processes[i], "log_level", params, NULL, 0,
+				   RELAY_CALL_TIMEOUT_MS, told, m);
 		else
 			json_object_put(params);
 	}

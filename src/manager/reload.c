@@ -129,6 +129,7 @@ static void apply(struct manager *m, struct config *before)
 	    !same_text(before->socket_group, m->cfg->socket_group))
 		socket_owner_find(&m->owner, m->cfg->socket_owner, m->cfg->socket_group);
 	wishes_reload(m, before);
+	manager_run_all(m);
 }
 
 int manager_reload(struct manager *m, json_object *warnings, struct err *err)

@@ -287,7 +287,8 @@ static bool ask_process(struct sampler *s, unsigned int number)
 	if (!query)
 		return false;
 	*query = (struct query){ s, number, s->flight };
-	if (relay_call(relay, "stats", NULL, NULL, 0, query_done, query) < 0) {
+	if (relay_call(relay, "stats", NULL, NULL, 0, RELAY_CALL_TIMEOUT_MS, query_done, query) <
+	    0) {
 		free(query);
 		return false;
 	}

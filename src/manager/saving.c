@@ -13,18 +13,11 @@
 #define SLOW_US 500000ull /* of the second that clients of 1.1 wait */
 
 struct saving {
-	struct pairing *p;
-	struct pairing_op *op;
+	void (*fn)(void *userdata);
+	void *userdata;
 	uint64_t seq;
 	struct saving *next;
 };
-
-static void answer(struct pairing *p, struct pairing_op *op)
-{
-	if (op->done)
-		op->done(p, &op->err, op->userdata);
-	free(op);
-}
 
 /* Gives the wishes to the writer when they differ from what it has. */
 void saving_changed(struct manager *m)
@@ -57,23 +50,22 @@ static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-void saving_finish(struct pairing *p, struct pairing_op *op)
+void saving_then(struct manager *m, void (*fn)(void *userdata), void *userdata)
 {
-	struct manager *m = p->env->ctx;
 	const uint64_t before = m->saved_seq;
 	struct saving **last = &m->savings, *saving;
 
 	saving_changed(m);
 	if (m->saved_seq == before && !m->savings) {
-		answer(p, op);
+		fn(userdata);
 		return;
 	}
 	saving = malloc(sizeof(*saving));
 	if (!saving) {
-		answer(p, op);
+		fn(userdata);
 		return;
 	}
-	*saving = (struct saving){ .p = p, .op = op, .seq = m->saved_seq };
+	*saving = (struct saving){ .fn = fn, .userdata = userdata, .seq = m->saved_seq };
 	while (*last)
 		last = &(*last)->next;
 	*last = saving;
@@ -83,13 +75,27 @@ void saving_finish(struct pairing *p, struct pairing_op *op)
 		saving_flush(m);
 }
 
+static void answer(void *userdata)
+{
+	struct pairing_op *op = userdata;
+
+	if (op->done)
+		op->done(op->p, &op->err, op->userdata);
+	free(op);
+}
+
+void saving_finish(struct pairing *p, struct pairing_op *op)
+{
+	saving_then(p->env->ctx, answer, op);
+}
+
 static void answer_until(struct manager *m, uint64_t seq)
 {
 	while (m->savings && m->savings->seq <= seq) {
 		struct saving *saving = m->savings;
 
 		m->savings = saving->next;
-		answer(saving->p, saving->op);
+		saving->fn(saving->userdata);
 		free(saving);
 	}
 	if (!m->savings)

@@ -156,7 +156,7 @@ void startup_clean(struct manager *m)
 	}
 	/* What was asked for at run time is there again after `systemctl restart`. */
 	manager_path(m, path, sizeof(path), "state.json");
-	if (!wishes_any_at_run_time(m))
+	if (!wishes_worth_keeping(m))
 		unlink(path);
 	if (m->pid_file[0])
 		unlink(m->pid_file);

@@ -14,6 +14,7 @@
 #include "manager/manager.h"
 #include "manager/relay_json.h"
 #include "manager/sampler.h"
+#include "manager/vfs.h"
 #include "wire/rpc.h"
 
 struct svc_control {
@@ -329,12 +330,20 @@ static const struct {
 	const char *name;
 	method_fn run;
 } methods[] = {
-	{ "status", do_status },   { "show", do_show },
-	{ "add", do_add },	   { "remove", do_remove },
-	{ "pin", do_pin },	   { "stats", do_stats },
-	{ "relays", do_relays },   { "log-level", do_log_level },
-	{ "config", do_config },   { "reload", do_reload },
+	{ "status", do_status },
+	{ "show", do_show },
+	{ "add", do_add },
+	{ "remove", do_remove },
+	{ "pin", do_pin },
+	{ "stats", do_stats },
+	{ "relays", do_relays },
+	{ "log-level", do_log_level },
+	{ "config", do_config },
+	{ "reload", do_reload },
 	{ "version", do_version },
+	{ "vf-list", svc_vf_list },
+	{ "vf-create", svc_vf_create },
+	{ "vf-destroy", svc_vf_destroy },
 };
 
 static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,

@@ -42,13 +42,13 @@ static void op_done(struct pairing *p, const struct err *err, void *userdata)
 }
 
 /* The relay that has this socket or, without a path, this device. */
-static struct pairing *find(const struct manager *m, const char *path, const char *device)
+static struct pairing *find(const struct manager *m, const char *path, const struct devname *device)
 {
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		struct pairing *p = &m->pairings[id];
 
 		if (*path ? !strcmp(p->wish.socket, path)
-			  : p->wish.has_device && !strcmp(p->wish.device.text, device))
+			  : p->wish.has_device && device_is_same(m, &p->wish.device, device))
 			return p;
 	}
 	return NULL;
@@ -67,14 +67,15 @@ static int query(struct manager *m, struct zmq_request *req, const struct port_r
 		 struct err *err)
 {
 	static const struct err none;
-	const struct pairing *p = find(m, request->path, "");
+	char buf[DEVNAME_MAX];
+	const struct pairing *p = find(m, request->path, NULL);
 
 	if (!p)
 		return err_set(err, -ENOENT, "vhost_path", "no relay has the socket %s",
 			       request->path);
 	if (!p->wish.has_device)
 		return err_set(err, -ENODEV, "device", "relay %u has no device", p->id);
-	reply(req, &none, p->wish.name);
+	reply(req, &none, device_shown(m, p, buf));
 	return 0;
 }
 
@@ -86,7 +87,7 @@ static struct pairing *choose(struct manager *m, const struct port_request *requ
 
 	switch (request->op) {
 	case OP(ADD_SOCK):
-		p = find(m, request->path, "");
+		p = find(m, request->path, NULL);
 		if (!p)
 			p = find_free(m);
 		if (!p)
@@ -94,7 +95,7 @@ static struct pairing *choose(struct manager *m, const struct port_request *requ
 				m->max_relays);
 		return p;
 	case OP(REMOVE_SOCK):
-		p = find(m, request->path, op->wish.device.text);
+		p = find(m, request->path, &op->wish.device);
 		if (!p && !request->conditional)
 			err_set(err, -ENOENT, "vhost_path", "no relay has %s",
 				request->path[0] ? request->path : op->wish.name);
@@ -125,6 +126,9 @@ static int run(struct manager *m, struct zmq_request *req, const struct port_req
 		.kind = kind_of(request),
 		.conditional = request->conditional,
 		.make_socket = true,
+		/* Hardware may take longer than clients wait: it goes on behind the answer. */
+		.accept_slow = true,
+		.answer_early = true,
 		.check_name = request->has_device,
 		.deadline_us = manager_now_us(m) + MANAGER_PORT_CONTROL_TIMEOUT_US,
 		.done = op_done,

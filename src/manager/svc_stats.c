@@ -22,6 +22,7 @@ struct state {
 	Virtioforwarder__RelayState__VF vf;
 	Virtioforwarder__RelayState__VFtoVM up;
 	Virtioforwarder__RelayState__VMtoVF down;
+	char device[DEVNAME_MAX];
 };
 
 struct asked {
@@ -153,8 +154,8 @@ static void fill(struct state *s, const struct manager *m, unsigned int id,
 	s->state.socket_id = memory_node(endpoint);
 	if (up) {
 		s->state.vf = &s->vf;
-		s->vf.pci_addr_str =
-			(char *)(p->wish.has_device ? p->wish.name : p->seen.device.text);
+		s->vf.pci_addr_str = (char *)(p->wish.has_device ? device_shown(m, p, s->device)
+								 : p->seen.device.text);
 		fill_up(&s->up, &counts->counts[VF_TO_VM], &view->rates[id][VF_TO_VM]);
 	}
 	if (down)

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "manager/bindings.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/vfs.h"
 
 int wishes_device(const struct manager *m, const char *text, struct pairing_wish *wish,
 		  struct err *err)
@@ -61,6 +63,9 @@ static void base_wish(const struct manager *m, unsigned int id, struct pairing_w
 		wish->origin = PAIRING_ORIGIN_STATIC;
 	} else if (pairing) {
 		log_error("VIRTIOFWD_STATIC_VFS: relay %u: %s", id, err.text);
+	} else if (vf_auto_wish(m, id, wish)) {
+		wish->has_device = true;
+		wish->origin = PAIRING_ORIGIN_AUTO;
 	}
 	if (!m->cfg->dynamic_sockets || wish->has_device) {
 		if (config_socket_path(m->cfg, id, wish->socket, &err) < 0)
@@ -98,8 +103,12 @@ static bool same_wish(const struct pairing_wish *a, const struct pairing_wish *b
 
 void wishes_from_config(struct manager *m)
 {
-	for (unsigned int id = 0; id < m->max_relays; id++)
-		base_wish(m, id, &m->pairings[id].wish);
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		struct pairing_wish *wish = &m->pairings[id].wish;
+
+		base_wish(m, id, wish);
+		m->extra[id].auto_there = wish->origin == PAIRING_ORIGIN_AUTO;
+	}
 }
 
 /* Only what differs from the configuration: the rest follows it. */
@@ -138,13 +147,18 @@ json_object *wishes_to_json(const struct manager *m)
 	}
 	json_put_int(state, "version", 1);
 	json_object_object_add(state, "relays", entries);
+	json_object_object_add(state, "bindings", bindings_to_json(m->bindings));
+	json_object_object_add(state, "vfs", vf_counts_to_json(m->vf_counts));
 	return state;
 }
 
-bool wishes_any_at_run_time(const struct manager *m)
+bool wishes_worth_keeping(const struct manager *m)
 {
 	struct pairing_wish base;
 
+	if ((m->bindings && bindings_any(m->bindings)) ||
+	    (m->vf_counts && vf_counts_any(m->vf_counts)))
+		return true;
 	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++) {
 		base_wish(m, id, &base);
 		if (!same_wish(&base, &m->pairings[id].wish))
@@ -206,7 +220,7 @@ static bool device_is_taken(const struct manager *m, unsigned int id,
 {
 	for (unsigned int other = 0; other < m->max_relays; other++) {
 		if (other != id && wish->has_device && m->pairings[other].wish.has_device &&
-		    !strcmp(m->pairings[other].wish.device.text, wish->device.text))
+		    device_is_same(m, &m->pairings[other].wish.device, &wish->device))
 			return true;
 	}
 	return false;
@@ -260,6 +274,8 @@ void wishes_restore(struct manager *m)
 	entries = json_get_member(state, "relays", json_type_array);
 	for (size_t i = 0; entries && i < json_object_array_length(entries); i++)
 		restore_entry(m, json_object_array_get_idx(entries, i));
+	bindings_from_json(m->bindings, json_get_member(state, "bindings", json_type_array));
+	vf_counts_from_json(m->vf_counts, json_get_member(state, "vfs", json_type_array));
 	json_object_put(state);
 }
 
@@ -288,7 +304,8 @@ static void reload_device(struct pairing *p, const struct pairing_wish *before,
 
 	if (!strcmp(before->device.text, after->device.text))
 		return;
-	if (p->wish.has_device && p->wish.origin != PAIRING_ORIGIN_STATIC) {
+	if (p->wish.has_device && p->wish.origin != PAIRING_ORIGIN_STATIC &&
+	    p->wish.origin != PAIRING_ORIGIN_AUTO) {
 		log_warning("reload: relay %u has %s by %s; its static pairing is not applied",
 			    p->id, p->wish.name, pairing_origin_name(p->wish.origin));
 		return;
@@ -306,7 +323,7 @@ static void reload_device(struct pairing *p, const struct pairing_wish *before,
 
 void wishes_reload(struct manager *m, const struct config *before)
 {
-	struct manager old = { .cfg = (struct config *)before };
+	struct manager old = { .cfg = (struct config *)before, .root = m->root };
 	struct pairing_wish was, is;
 
 	for (unsigned int id = 0; id < m->max_relays; id++) {

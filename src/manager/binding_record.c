@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* A binding in the state file. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/binding_record.h"
+#include "manager/json_util.h"
+
+static void put_mac(json_object *json, const struct vf_attributes *attrs)
+{
+	char text[18];
+	const uint8_t *m = attrs->mac;
+
+	if (!attrs->has_mac)
+		return;
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+		 m[5]);
+	json_put_text(json, "mac", text);
+}
+
+static int get_mac(const char *text, struct vf_attributes *attrs)
+{
+	unsigned int m[6];
+	char rest;
+
+	if (!text)
+		return 0;
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
+		   &rest) != 6)
+		return -EINVAL;
+	for (int i = 0; i < 6; i++)
+		attrs->mac[i] = m[i];
+	attrs->has_mac = true;
+	return 0;
+}
+
+json_object *binding_record_make(const struct pci_addr *addr, const struct binding_state *before,
+				 int owner)
+{
+	json_object *json = json_object_new_object();
+	const struct vf_attributes *attrs = &before->attributes;
+	char text[PCI_ADDR_STRLEN];
+
+	json_put_text(json, "address", pci_addr_format(addr, text));
+	json_put_int(json, "owner", owner);
+	json_put_text(json, "driver", before->driver);
+	json_put_text(json, "override", before->override);
+	put_mac(json, attrs);
+	json_put_int(json, "vlan", attrs->vlan);
+	json_put_int(json, "qos", attrs->qos);
+	json_put_int(json, "trust", attrs->trust);
+	json_put_int(json, "spoofchk", attrs->spoofchk);
+	return json;
+}
+
+static int get_driver(json_object *record, const char *key, char driver[VF_DRIVER_MAX])
+{
+	const char *text = json_get_text(record, key, NULL);
+
+	/* It becomes part of a path. */
+	if (!text || strlen(text) >= VF_DRIVER_MAX || strchr(text, '/') || !strcmp(text, ".."))
+		return -EINVAL;
+	snprintf(driver, VF_DRIVER_MAX, "%s", text);
+	return 0;
+}
+
+static int get_number(json_object *record, const char *key, int max)
+{
+	const int64_t value = json_get_int(record, key, -1);
+
+	return value >= 0 && value <= max ? (int)value : -1;
+}
+
+int binding_record_parse(json_object *record, struct pci_addr *addr, struct binding_state *before,
+			 int *owner)
+{
+	struct vf_attributes *attrs = &before->attributes;
+	const char *text = json_get_text(record, "address", "");
+
+	*before = (struct binding_state){ .attributes = VF_ATTRIBUTES_UNSET };
+	if (pci_addr_parse(addr, text) < 0 || get_driver(record, "driver", before->driver) < 0 ||
+	    get_driver(record, "override", before->override) < 0 ||
+	    get_mac(json_get_text(record, "mac", NULL), attrs) < 0)
+		return -EINVAL;
+	*owner = (int)json_get_int(record, "owner", BINDING_BY_CONFIG);
+	attrs->vlan = get_number(record, "vlan", 4094);
+	attrs->qos = get_number(record, "qos", 7);
+	attrs->trust = get_number(record, "trust", 1);
+	attrs->spoofchk = get_number(record, "spoofchk", 1);
+	return 0;
+}

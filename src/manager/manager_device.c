@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The devices of pairings: which names mean the same one, who may have it, and what has become of
+ * it. Names are compared by what they stand for now: 0000:01:10.0 and ens3.vf0 may be one VF.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "manager/bindings.h"
+#include "manager/device.h"
+#include "manager/manager.h"
+#include "manager/vfs.h"
+
+bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr)
+{
+	struct device_facts facts;
+
+	if (dev->kind == DEVNAME_PCI) {
+		*addr = dev->pci;
+		return true;
+	}
+	if (dev->kind != DEVNAME_PF_VF)
+		return false;
+	device_look(m->root, dev, &facts);
+	*addr = facts.pci;
+	return facts.is_pci;
+}
+
+bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b)
+{
+	struct pci_addr at_a, at_b;
+
+	if (!strcmp(a->text, b->text))
+		return true;
+	return device_resolve(m, a, &at_a) && device_resolve(m, b, &at_b) &&
+	       pci_addr_equal(&at_a, &at_b);
+}
+
+const char *device_shown(const struct manager *m, const struct pairing *p, char *buf)
+{
+	struct pci_addr addr;
+
+	if (p->wish.device.kind == DEVNAME_PF_VF && !strcmp(p->wish.name, p->wish.device.text) &&
+	    device_resolve(m, &p->wish.device, &addr))
+		return pci_addr_format(&addr, buf);
+	return p->wish.name;
+}
+
+const char *device_is_excluded(const struct manager *m, const struct pci_addr *addr)
+{
+	struct devname dev;
+	struct pci_addr at;
+
+	for (size_t i = 0; i < m->cfg->n_exclude; i++) {
+		const char *text = m->cfg->exclude[i];
+		const bool is_name = devname_parse(&dev, text, NULL) == 0;
+		bool known;
+
+		if (is_name && dev.kind != DEVNAME_NETDEV)
+			known = device_resolve(m, &dev, &at);
+		else
+			known = pf_find(m->root, is_name ? dev.netdev : text, &at, NULL) == 0;
+		if (known && pci_addr_equal(&at, addr))
+			return text;
+	}
+	return NULL;
+}
+
+static int check_excluded(const struct manager *m, const struct devname *dev, struct err *err)
+{
+	const char *entry = NULL;
+	struct device_facts facts;
+
+	for (size_t i = 0; i < m->cfg->n_exclude && !entry; i++) {
+		if (!strcmp(m->cfg->exclude[i], dev->text))
+			entry = m->cfg->exclude[i];
+	}
+	device_look(m->root, dev, &facts);
+	if (!entry && facts.is_pci)
+		entry = device_is_excluded(m, &facts.pci);
+	if (!entry && facts.is_vf)
+		entry = device_is_excluded(m, &facts.vf.pf);
+	if (!entry)
+		return 0;
+	return err_set(err, -EPERM, "device excluded",
+		       "%s is excluded by VIO4WD_EXCLUDE (%s) in %s", dev->text, entry,
+		       m->cfg->file);
+}
+
+int env_admit(struct pairing *p, const struct pairing_op *op, struct err *err)
+{
+	const struct manager *m = p->env->ctx;
+	const int rc = check_excluded(m, &op->wish.device, err);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		const struct pairing *other = &m->pairings[id];
+
+		if (other == p)
+			continue;
+		if (other->wish.has_device &&
+		    device_is_same(m, &other->wish.device, &op->wish.device))
+			return err_set(err, -EBUSY, "device in use", "%s is in use by relay %u",
+				       op->wish.name, id);
+		if (op->wish.socket[0] && !strcmp(other->wish.socket, op->wish.socket))
+			return err_set(err, -EEXIST, "socket in use",
+				       "%s is the socket of relay %u", op->wish.socket, id);
+	}
+	return 0;
+}
+
+bool device_held_by_other(const struct pairing *p, struct err *err)
+{
+	const struct manager *m = p->env->ctx;
+	struct pci_addr addr;
+	const bool on_pci = device_resolve(m, &p->wish.device, &addr);
+
+	for (unsigned int id = 0; id < m->max_relays; id++) {
+		const struct pairing *other = &m->pairings[id];
+		const bool opens = other->step == STEP_ATTACH || other->step == STEP_BIND;
+		bool held = !strcmp(other->seen.device.text, p->wish.device.text) ||
+			    (opens && !strcmp(other->step_device.text, p->wish.device.text));
+
+		held |= on_pci && other->seen.has_pci && pci_addr_equal(&other->seen.pci, &addr);
+		held |= on_pci && opens && other->step_has_pci &&
+			pci_addr_equal(&other->step_pci, &addr);
+		if (other != p && held) {
+			err_set(err, -EAGAIN, "device", "waiting until relay %u has given back %s",
+				id, p->wish.name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool on_hold(const struct manager *m, const struct device_facts *facts)
+{
+	return facts->is_vf && vf_count_on_hold(m->vf_counts, &facts->vf.pf);
+}
+
+static void look_at_wish(struct manager *m, struct pairing *p, struct device_facts *facts)
+{
+	device_look(m->root, &p->wish.device, facts);
+	/* The PF's interface may be renamed while its VF works. */
+	if (!facts->present && p->seen.has_pci &&
+	    !strcmp(p->seen.device.text, p->wish.device.text)) {
+		const struct devname at = { .kind = DEVNAME_PCI, .pci = p->seen.pci };
+
+		device_look(m->root, &at, facts);
+	}
+	p->seen.present = facts->present;
+	p->seen.absent[0] = '\0';
+	if (on_hold(m, facts)) {
+		p->seen.present = false;
+		snprintf(p->seen.absent, sizeof(p->seen.absent),
+			 "%s is let go while its PF gets another number of VFs", p->wish.name);
+	}
+	if (facts->is_vf)
+		p->seen.ready = bindings_ready(m->bindings, &facts->vf, p->id);
+	else
+		p->seen.ready = !facts->is_pci || device_handed_out(m->root, &facts->pci);
+}
+
+static void look_at_attached(struct manager *m, struct pairing *p)
+{
+	struct device_facts facts;
+
+	if (p->seen.device.kind == DEVNAME_VDEV || p->seen.has_pci)
+		return;
+	device_look(m->root, &p->seen.device, &facts);
+	/* Adopted from an earlier manager, so what it had is not known. */
+	p->seen.has_pci = facts.is_pci;
+	p->seen.pci = facts.pci;
+	if (p->seen.device.kind != DEVNAME_NETDEV)
+		return;
+	if (facts.ifindex && !p->seen.ifindex)
+		p->seen.ifindex = facts.ifindex;
+	if (facts.ifindex != p->seen.ifindex && !p->seen.device_error[0])
+		snprintf(p->seen.device_error, sizeof(p->seen.device_error), "%s %s",
+			 p->seen.device.text, facts.ifindex ? "was replaced" : "is gone");
+}
+
+void env_look(struct pairing *p)
+{
+	struct manager *m = p->env->ctx;
+	struct device_facts facts = { 0 };
+
+	if (p->wish.has_device)
+		look_at_wish(m, p, &facts);
+	if (p->seen.device.text[0])
+		look_at_attached(m, p);
+	p->seen.held = !on_hold(m, &facts) &&
+		       bindings_surplus(m->bindings, p->id, facts.is_pci ? &facts.pci : NULL);
+}

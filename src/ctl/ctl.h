@@ -21,7 +21,7 @@ enum ctl_exit {
 	CTL_UNREACHABLE = 3, /* no daemon */
 };
 
-#define CTL_DEFAULT_TIMEOUT_MS 10000
+#define CTL_DEFAULT_TIMEOUT_MS 10000 /* of an answer */
 
 struct ctl_command;
 struct rpc_client;
@@ -29,7 +29,7 @@ struct rpc_client;
 struct ctl {
 	bool json;
 	bool no_headings;
-	unsigned int timeout_ms;
+	unsigned int timeout_ms; /* 0: not given */
 	const char *config_file; /* NULL: the default one, which may be absent */
 	const char *runtime_dir; /* NULL: the configuration's */
 	const struct ctl_command *command;
@@ -48,7 +48,7 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_add, ctl_config, ctl_libvirt_xml, ctl_log_level, ctl_pin,
 	ctl_qemu_args, ctl_relays, ctl_reload, ctl_remove, ctl_show, ctl_stats, ctl_status,
-	ctl_version;
+	ctl_version, ctl_vf;
 
 /* --- options.c --- */
 
@@ -66,6 +66,8 @@ int ctl_getopt_global(struct ctl *ctl, int argc, char **argv, int *status);
 bool ctl_operands(struct ctl *ctl, int argc, char **argv, int min, int max, int *status);
 
 const char *ctl_global_help(void);
+/* The command's help on stderr, for a line that has none of its verbs; returns CTL_USAGE. */
+int ctl_help_wanted(struct ctl *ctl);
 
 /* Tells what is wrong with the command line and where help is; returns CTL_USAGE. */
 int ctl_usage(struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -85,6 +87,9 @@ int ctl_call(struct ctl *ctl, const char *method, json_object *params, json_obje
 int ctl_try_call(struct ctl *ctl, const char *method, json_object *params, json_object **result,
 		 struct err *err);
 void ctl_disconnect(struct ctl *ctl);
+/* What starts the daemon: "start it with 'systemctl ...'" where systemd runs and has the unit. root
+ * is in front of all paths. */
+const char *ctl_how_to_start(const char *root);
 /* {"id": id} */
 json_object *ctl_id_params(unsigned int id);
 

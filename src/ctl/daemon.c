@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,25 @@ static void explain_permission(const char *path, struct err *err)
 		err_set(err, -EACCES, "connect", "no permission for %s: run this as root", path);
 }
 
+const char *ctl_how_to_start(const char *root)
+{
+	/* systemd.unit(5), "Unit File Load Path" */
+	static const char *const folders[] = { "etc", "run", "usr/local/lib", "usr/lib", "lib" };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/run/systemd/system", root);
+	for (size_t i = 0; access(path, F_OK) == 0 && i < sizeof(folders) / sizeof(folders[0]);
+	     i++) {
+		char unit[PATH_MAX];
+
+		snprintf(unit, sizeof(unit), "%s/%s/systemd/system/virtio-forwarder.service", root,
+			 folders[i]);
+		if (access(unit, F_OK) == 0)
+			return "start it with 'systemctl start virtio-forwarder'";
+	}
+	return "start vio4wd as root";
+}
+
 static int connect_daemon(struct ctl *ctl, struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
@@ -87,9 +107,10 @@ static int connect_daemon(struct ctl *ctl, struct err *err)
 		explain_permission(path, err);
 	else if (ret == -ENOENT || ret == -ECONNREFUSED)
 		err_set(err, ret, "connect",
-			"vio4wd is not running (%s: %s): start vio4wd as root, or "
-			"name its directory with --runtime-dir or --config",
-			path, ret == -ENOENT ? "no such socket" : "nobody listens");
+			"vio4wd is not running (%s: %s): %s, or name its directory with "
+			"--runtime-dir or --config",
+			path, ret == -ENOENT ? "no such socket" : "nobody listens",
+			ctl_how_to_start(""));
 	else
 		err_prefix(err, "vio4wd cannot be reached");
 	return CTL_UNREACHABLE;
@@ -104,6 +125,7 @@ void ctl_disconnect(struct ctl *ctl)
 int ctl_try_call(struct ctl *ctl, const char *method, json_object *params, json_object **result,
 		 struct err *err)
 {
+	unsigned int timeout_ms;
 	int ret;
 
 	if (!ctl->client) {
@@ -113,7 +135,8 @@ int ctl_try_call(struct ctl *ctl, const char *method, json_object *params, json_
 			return ret;
 		}
 	}
-	ret = rpc_client_call(ctl->client, method, params, ctl->timeout_ms, result, err);
+	timeout_ms = ctl->timeout_ms ? ctl->timeout_ms : CTL_DEFAULT_TIMEOUT_MS;
+	ret = rpc_client_call(ctl->client, method, params, timeout_ms, result, err);
 	if (ret == 0)
 		return CTL_OK;
 	if (!rpc_client_lost(ctl->client))
@@ -123,7 +146,7 @@ int ctl_try_call(struct ctl *ctl, const char *method, json_object *params, json_
 		err_set(err, ret, "call",
 			"vio4wd did not answer within %.1f s; look at its log, or give it more time "
 			"with --timeout",
-			ctl->timeout_ms / 1000.0);
+			timeout_ms / 1000.0);
 	return CTL_UNREACHABLE;
 }
 

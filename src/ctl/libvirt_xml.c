@@ -73,7 +73,8 @@ static void print_memory(FILE *out, const struct vm_facts *facts)
 
 static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 {
-	char *interface = NULL, *memory = NULL;
+	char *interface = NULL, *memory = NULL, buf[300];
+	const char *hint = vm_facts_mac_hint(facts, buf, sizeof(buf));
 	size_t size;
 	FILE *out;
 
@@ -94,6 +95,10 @@ static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 
 		json_object_object_add(result, "interface", json_object_new_string(interface));
 		json_object_object_add(result, "memory", json_object_new_string(memory));
+		json_object_object_add(result, "hints", json_object_new_array());
+		if (hint)
+			json_object_array_add(json_at(result, "hints"),
+					      json_object_new_string(hint));
 		output_json(result);
 		json_object_put(result);
 	} else {
@@ -101,6 +106,8 @@ static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 		       "<!-- in <domain>, for the whole VM: its memory is shared with the relay -->\n"
 		       "%s",
 		       interface, memory);
+		if (hint)
+			fprintf(stderr, "# %s\n", hint);
 	}
 	free(interface);
 	free(memory);
@@ -132,8 +139,8 @@ const struct ctl_command ctl_libvirt_xml = {
 	.usage = "ID [--queues N] [--mac MAC] ...",
 	.summary = "libvirt XML for a VM on this relay",
 	.help = "Prints the <interface> element that connects a VM to the relay's socket, and the\n"
-		"elements for shared memory that the domain needs for it. With --json: {interface,\n"
-		"memory}, both texts.\n\n"
+		"elements for shared memory that the domain needs for it; hints go to stderr. With\n"
+		"--json: {interface, memory, hints}, the first two texts.\n\n"
 		"Options:\n" VM_OPTIONS_HELP
 		"  --vcpus N          CPUs of the VM, for its NUMA cell (default 1)\n\n",
 	.options = options,

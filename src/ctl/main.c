@@ -10,9 +10,9 @@
 #include "ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_status,	&ctl_show,	  &ctl_add,	  &ctl_remove, &ctl_stats,
-	&ctl_pin,	&ctl_relays,	  &ctl_log_level, &ctl_reload, &ctl_config,
-	&ctl_qemu_args, &ctl_libvirt_xml, &ctl_version,
+	&ctl_status, &ctl_show,	     &ctl_add,	       &ctl_remove,    &ctl_stats,
+	&ctl_pin,    &ctl_relays,    &ctl_vf,	       &ctl_log_level, &ctl_reload,
+	&ctl_config, &ctl_qemu_args, &ctl_libvirt_xml, &ctl_version,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -89,7 +89,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = { .timeout_ms = CTL_DEFAULT_TIMEOUT_MS };
+	struct ctl ctl = { 0 };
 	int status;
 
 	setlocale(LC_CTYPE, ""); /* libsmartcols shows bytes beyond ASCII as \x.. otherwise */

@@ -52,11 +52,17 @@ int ctl_usage(struct ctl *ctl, const char *fmt, ...)
 	return CTL_USAGE;
 }
 
-static int print_help(const struct ctl_command *command)
+static int print_help(FILE *out, const struct ctl_command *command)
 {
-	printf("Usage: vio4wdctl [OPTION...] %s%s%s\n\n%s%s", command->name,
-	       *command->usage ? " " : "", command->usage, command->help, global_help);
+	fprintf(out, "Usage: vio4wdctl [OPTION...] %s%s%s\n\n%s%s", command->name,
+		*command->usage ? " " : "", command->usage, command->help, global_help);
 	return CTL_OK;
+}
+
+int ctl_help_wanted(struct ctl *ctl)
+{
+	print_help(stderr, ctl->command);
+	return CTL_USAGE;
 }
 
 /* What getopt_long calls '?' or ':'. */
@@ -102,7 +108,7 @@ static bool set_global(struct ctl *ctl, int c, int *status)
 		*status = CTL_USAGE;
 		return false;
 	default: /* OPT_HELP */
-		*status = print_help(ctl->command);
+		*status = print_help(stdout, ctl->command);
 		return false;
 	}
 }

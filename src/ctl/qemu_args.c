@@ -87,7 +87,8 @@ static json_object *make_args(const struct vm_facts *facts)
 static json_object *make_hints(const struct vm_facts *facts)
 {
 	json_object *hints = json_object_new_array();
-	const char *hint[4];
+	const char *hint[5];
+	char about_mac[300];
 	size_t n = 0;
 
 	hint[n++] = "-m, -object and -machine are once for the whole VM: its memory must be shared "
@@ -95,7 +96,9 @@ static json_object *make_hints(const struct vm_facts *facts)
 	if (facts->relay_is_server && !facts->qemu_version)
 		hint[n++] = "QEMU 9.2 and later: reconnect-ms=1000 in place of reconnect=1 "
 			    "(--qemu 9.2)";
-	if (!facts->mac)
+	if (vm_facts_mac_hint(facts, about_mac, sizeof(about_mac)))
+		hint[n++] = about_mac;
+	else if (!facts->mac)
 		hint[n++] = "without --mac QEMU gives every VM the same address";
 	if (!facts->hugepages)
 		hint[n++] = "memory on hugepages is faster: --hugepages";

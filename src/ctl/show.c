@@ -43,6 +43,9 @@ static void print_relay(json_object *relay)
 	line("state", "%s", json_text(relay, "state"));
 	line("reason", "%s", format_reason(relay, buf, sizeof(buf)));
 	line("device", "%s", json_text(relay, "device"));
+	if (json_at(relay, "address") &&
+	    strcmp(json_text(relay, "address"), json_text(relay, "device")) != 0)
+		line("address", "%s", json_text(relay, "address"));
 	line("backend", "%s (wanted: %s)", json_text(relay, "backend"),
 	     json_text(relay, "backend_wanted"));
 	line("paired by", "%s", json_text(relay, "origin"));

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "ctl/output.h"
+#include "common/devname.h"
+#include "ctl/vf_view.h"
 #include "ctl/vm_facts.h"
 
 #define MAX_QUEUES 32
 
-static bool parse_mac(struct ctl *ctl, const char *text)
+static bool looks_like_mac(const char *text)
 {
 	size_t i;
 
@@ -19,15 +21,23 @@ static bool parse_mac(struct ctl *ctl, const char *text)
 		if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
 			break;
 	}
-	if (i != 17 || text[17]) {
+	return i == 17 && !text[17];
+}
+
+static bool is_group_address(const char *mac)
+{
+	return strchr("13579bdfBDF", mac[1]);
+}
+
+static bool parse_mac(struct ctl *ctl, const char *text)
+{
+	if (!looks_like_mac(text))
 		ctl_usage(ctl, "--mac is '%s'; an address looks like 52:54:00:12:34:56", text);
-		return false;
-	}
-	if (strchr("13579bdfBDF", text[1])) {
+	else if (is_group_address(text))
 		ctl_usage(ctl, "--mac is '%s', which is a group address", text);
-		return false;
-	}
-	return true;
+	else
+		return true;
+	return false;
 }
 
 static bool parse_memory(struct ctl *ctl, const char *text, unsigned long *mib)
@@ -87,6 +97,53 @@ static bool parse_option(struct ctl *ctl, struct vm_facts *facts, int c)
 	}
 }
 
+static const char *usable_mac(const char *text)
+{
+	return looks_like_mac(text) && !is_group_address(text) &&
+			       strcmp(text, "00:00:00:00:00:00") != 0
+		       ? text
+		       : NULL;
+}
+
+/* The device's own once it is attached; before that, what the PF holds for the VF. */
+static void find_mac(struct ctl *ctl, struct vm_facts *facts)
+{
+	struct devname dev;
+	struct err err;
+
+	facts->is_function = json_at(facts->relay, "address") ||
+			     (devname_parse(&dev, json_text(facts->relay, "device"), NULL) == 0 &&
+			      (dev.kind == DEVNAME_PCI || dev.kind == DEVNAME_PF_VF));
+	if (!facts->is_function)
+		return;
+	facts->vf_mac = usable_mac(json_text(facts->relay, "device_detail.mac"));
+	if (!facts->vf_mac && ctl_try_call(ctl, "vf-list", NULL, &facts->vfs, &err) == CTL_OK)
+		facts->vf_mac = usable_mac(
+			json_text(vf_of_relay(json_at(facts->vfs, "pfs"), facts->id), "mac"));
+	if (!facts->mac)
+		facts->mac = facts->vf_mac;
+}
+
+const char *vm_facts_mac_hint(const struct vm_facts *facts, char *buf, size_t size)
+{
+	if (!facts->is_function)
+		return NULL;
+	if (!facts->mac)
+		snprintf(buf, size,
+			 "the VF's MAC address is not known yet, and a VF delivers only what is "
+			 "addressed to it: ask again when relay %u has its device, or choose one "
+			 "with VIO4WD_VF_OPTIONS",
+			 facts->id);
+	else if (facts->vf_mac && strcasecmp(facts->mac, facts->vf_mac) != 0)
+		snprintf(buf, size,
+			 "the VF's own MAC address is %s: frames to another one do not arrive "
+			 "unless the PF trusts the VF (VIO4WD_VF_OPTIONS)",
+			 facts->vf_mac);
+	else
+		return NULL;
+	return buf;
+}
+
 static int ask(struct ctl *ctl, struct vm_facts *facts)
 {
 	int status = ctl_call(ctl, "show", ctl_id_params(facts->id), &facts->relay);
@@ -104,6 +161,7 @@ static int ask(struct ctl *ctl, struct vm_facts *facts)
 	facts->relay_is_server = strcmp(json_text(facts->relay, "mode"), "client") != 0;
 	facts->mrg_rxbuf = json_flag(facts->config, "VIRTIOFWD_MRGBUF");
 	facts->jumbo = json_flag(facts->config, "VIRTIOFWD_JUMBO");
+	find_mac(ctl, facts);
 	return CTL_OK;
 }
 
@@ -134,5 +192,6 @@ void vm_facts_clear(struct vm_facts *facts)
 {
 	json_object_put(facts->relay);
 	json_object_put(facts->config);
-	facts->relay = facts->config = NULL;
+	json_object_put(facts->vfs);
+	facts->relay = facts->config = facts->vfs = NULL;
 }

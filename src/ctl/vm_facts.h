@@ -10,14 +10,16 @@ struct vm_facts {
 	/* of the command line */
 	unsigned int id;
 	unsigned int queues;
-	const char *mac;	  /* NULL: the VM's own choice */
+	const char *mac;	  /* --mac, else that of the VF; NULL: the VM's own choice */
 	unsigned long memory_mib; /* of the whole VM */
 	unsigned int vcpus;
 	bool hugepages;
 	unsigned int qemu_version; /* major * 100 + minor */
 	/* of the daemon */
-	json_object *relay, *config;
+	json_object *relay, *config, *vfs;
 	const char *socket;
+	bool is_function;   /* the device is a PCI function, as a VF is */
+	const char *vf_mac; /* what the function receives; NULL: not known */
 	bool relay_is_server;
 	bool mrg_rxbuf;
 	bool jumbo;
@@ -30,15 +32,18 @@ struct vm_facts {
 		"hugepages", no_argument, NULL, 'H'                                          \
 	}
 
-#define VM_OPTIONS_HELP                                                              \
-	"  --queues N         queue pairs, 1 to 32 (default 1)\n"                    \
-	"  --mac MAC          the VM's address (default: left to QEMU or libvirt)\n" \
-	"  --memory SIZE      memory of the VM, as in 4G or 512M (default 1G)\n"     \
+#define VM_OPTIONS_HELP                                                                          \
+	"  --queues N         queue pairs, 1 to 32 (default 1)\n"                                \
+	"  --mac MAC          the VM's address (default: the VF's own, which is all that a VF\n" \
+	"                     delivers; without a VF it is left to QEMU or libvirt)\n"           \
+	"  --memory SIZE      memory of the VM, as in 4G or 512M (default 1G)\n"                 \
 	"  --hugepages        put it on hugepages, which is faster\n"
 
 /* Parses the command line and asks the daemon. Returns CTL_OK, else *facts is cleared; *stop is set
  * when the command must return (--help included). */
 int vm_facts_get(struct ctl *ctl, int argc, char **argv, struct vm_facts *facts, bool *stop);
+/* What is to be known about the VM's MAC address; NULL: nothing. Returns buf. */
+const char *vm_facts_mac_hint(const struct vm_facts *facts, char *buf, size_t size);
 void vm_facts_clear(struct vm_facts *facts);
 
 #endif

@@ -5,230 +5,7 @@
  * prints, and its exit status.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include <kselftest_harness.h>
-
-#include "wire/rpc.h"
-
-#define ARGS_MAX 16
-#define DEADLINE_MS 20000
-
-FIXTURE(ctl) {
-	char dir[40], socket[64], program[PATH_MAX];
-	sd_event *event;
-	struct rpc_server *server;
-	struct err err;
-	/* what the daemon does next, and was asked last */
-	const char *result; /* NULL: refuses */
-	enum { ANSWER, SILENT, CLOSE } then;
-	unsigned int requests;
-	struct rpc_request *held; /* by SILENT */
-	char method[32], params[256];
-	char out[16384], error[4096];
-};
-
-typedef FIXTURE_DATA(ctl) ctl_t;
-
-#define RELAY                                                                                         \
-	"{\"id\":1,\"device\":\"netdev:veth0\",\"backend\":\"software\",\"backend_wanted\":\"auto\"," \
-	"\"state\":\"active\",\"reason\":\"software: no vDPA\",\"next_try_s\":null,"                  \
-	"\"socket\":\"/tmp/vf1.sock\",\"mode\":\"server\",\"vm\":true,\"queues\":4,"                  \
-	"\"cpus\":{\"vf_to_vm\":[1],\"vm_to_vf\":[2]},\"pinned\":false,\"process\":0,"                \
-	"\"origin\":\"control\",\"link\":true,"                                                       \
-	"\"rates\":{\"vf_to_vm\":{\"packets\":1000000.0,\"bytes\":64000000.0},"                       \
-	"\"vm_to_vf\":{\"packets\":0.0,\"bytes\":0.0}},"                                              \
-	"\"drops\":{\"vf_to_vm\":5,\"vm_to_vf\":0}"
-#define FREE_RELAY "{\"id\":2,\"device\":null,\"state\":\"free\",\"socket\":\"/tmp/vf2.sock\"}"
-
-static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,
-		       json_object *params, int *fds, size_t n_fds, void *userdata)
-{
-	static const struct err refused = { -EINVAL, "id", "relay 99: ids are 0 to 63" };
-	ctl_t *self = userdata;
-
-	self->requests++;
-	snprintf(self->method, sizeof(self->method), "%s", method);
-	snprintf(self->params, sizeof(self->params), "%s",
-		 json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN));
-	if (self->then == CLOSE)
-		rpc_conn_close(conn);
-	if (self->then == SILENT) {
-		self->held = req;
-		return;
-	}
-	if (strcmp(method, "config") == 0 && self->result)
-		rpc_reply(req, json_tokener_parse("{\"VIRTIOFWD_MRGBUF\":false,"
-						  "\"VIRTIOFWD_JUMBO\":true}"));
-	else if (self->result)
-		rpc_reply(req, json_tokener_parse(self->result));
-	else
-		rpc_reply_error(req, &refused);
-}
-
-static const struct rpc_handlers handlers = { .request = on_request };
-
-static void serve(ctl_t *self)
-{
-	int fd = rpc_listen(self->socket, 0600, &self->err);
-
-	rpc_server_new(&self->server, self->event, fd, &handlers, self);
-}
-
-FIXTURE_SETUP(ctl)
-{
-	ssize_t n = readlink("/proc/self/exe", self->program, sizeof(self->program) - 40);
-	char *slash;
-
-	ASSERT_LT(0, n);
-	self->program[n] = '\0';
-	slash = strrchr(self->program, '/');
-	strcpy(slash, "/../../src/ctl/vio4wdctl");
-	ASSERT_EQ(0, access(self->program, X_OK))
-	{
-		TH_LOG("%s is not built", self->program);
-	}
-	strcpy(self->dir, "/tmp/test-wire-ctl.XXXXXX");
-	ASSERT_NE(NULL, mkdtemp(self->dir));
-	snprintf(self->socket, sizeof(self->socket), "%s/control", self->dir);
-	ASSERT_EQ(0, sd_event_new(&self->event));
-	serve(self);
-	self->result = "{}";
-}
-
-FIXTURE_TEARDOWN(ctl)
-{
-	rpc_server_free(self->server);
-	if (self->held)
-		rpc_reply(self->held, NULL);
-	sd_event_unref(self->event);
-	unlink(self->socket);
-	rmdir(self->dir);
-}
-
-static void drain(int fd, char *buf, size_t size)
-{
-	size_t len = strlen(buf);
-	ssize_t n;
-
-	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
-		buf[len += (size_t)n] = '\0';
-}
-
-static pid_t start(ctl_t *self, char **argv, int out[2], int err[2])
-{
-	pid_t pid;
-
-	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(err, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		dup2(out[1], STDOUT_FILENO);
-		dup2(err[1], STDERR_FILENO);
-		execv(self->program, argv);
-		_exit(127);
-	}
-	close(out[1]);
-	close(err[1]);
-	return pid;
-}
-
-/* Runs vio4wdctl with words split at spaces and serves it until it ends, or
- * until stop_after requests, when it gets a SIGINT. Returns its exit status. */
-static int run_until(ctl_t *self, unsigned int stop_after, const char *fmt, va_list ap)
-{
-	char line[512], *argv[ARGS_MAX], *rest = line, *word;
-	int out[2], err[2], status = 0, n = 0;
-	uint64_t turns = 0;
-	pid_t pid, ended = 0;
-
-	vsnprintf(line, sizeof(line), fmt, ap);
-	argv[n++] = self->program;
-	while ((word = strsep(&rest, " ")) && n < ARGS_MAX - 1) {
-		if (*word)
-			argv[n++] = word;
-	}
-	argv[n] = NULL;
-	self->out[0] = self->error[0] = '\0';
-	self->requests = 0;
-	pid = start(self, argv, out, err);
-	while (ended == 0 && turns++ < DEADLINE_MS / 5) {
-		sd_event_run(self->event, 5000);
-		drain(out[0], self->out, sizeof(self->out));
-		drain(err[0], self->error, sizeof(self->error));
-		if (stop_after && self->requests >= stop_after)
-			kill(pid, SIGINT);
-		ended = waitpid(pid, &status, WNOHANG);
-	}
-	if (ended == 0) {
-		kill(pid, SIGKILL);
-		waitpid(pid, &status, 0);
-	}
-	drain(out[0], self->out, sizeof(self->out));
-	drain(err[0], self->error, sizeof(self->error));
-	close(out[0]);
-	close(err[0]);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static int run(ctl_t *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* ... with --runtime-dir. */
-static int run(ctl_t *self, const char *fmt, ...)
-{
-	char with_dir[256];
-	va_list ap;
-	int ret;
-
-	snprintf(with_dir, sizeof(with_dir), "--runtime-dir %s %s", self->dir, fmt);
-	va_start(ap, fmt);
-	ret = run_until(self, 0, with_dir, ap);
-	va_end(ap);
-	return ret;
-}
-
-static int run_alone(ctl_t *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static int run_alone(ctl_t *self, const char *fmt, ...)
-{
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = run_until(self, 0, fmt, ap);
-	va_end(ap);
-	return ret;
-}
-
-static int run_stopped(ctl_t *self, unsigned int stop_after, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int run_stopped(ctl_t *self, unsigned int stop_after, const char *fmt, ...)
-{
-	va_list ap;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = run_until(self, stop_after, fmt, ap);
-	va_end(ap);
-	return ret;
-}
-
-#define EXPECT_IN(needle, text)                             \
-	EXPECT_NE(NULL, strstr(text, needle))               \
-	{                                                   \
-		TH_LOG("'%s' is not in: %s", needle, text); \
-	}
+#include "ctl_fixture.h"
 
 TEST_F(ctl, status) {
 	self->result = "{\"relays\":[" RELAY "}," FREE_RELAY "]}";
@@ -338,6 +115,62 @@ TEST_F(ctl, arguments_for_qemu) {
 	EXPECT_IN("path='/tmp/a&lt;&apos;b' mode='client'>", self->out);
 }
 
+#define VF_RELAY                                                                               \
+	"{\"id\":1,\"device\":\"ens3.vf2\",\"address\":\"0000:01:10.4\",\"state\":\"active\"," \
+	"\"mode\":\"server\",\"socket\":\"/tmp/vf1.sock\",\"device_detail\":{\"mac\":"
+
+/* A VF delivers only what is addressed to it. */
+TEST_F(ctl, the_vm_of_a_vf_has_its_mac) {
+	self->result = VF_RELAY "\"52:54:00:00:00:A1\"}}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_IN("-device virtio-net-pci,netdev=vio4wd-net1,mac=52:54:00:00:00:A1", self->out);
+	EXPECT_EQ(NULL, strstr(self->error, "--mac"));
+	EXPECT_EQ(0, run(self, "libvirt-xml 1"));
+	EXPECT_IN("<mac address='52:54:00:00:00:A1'/>", self->out);
+	EXPECT_EQ(0, run(self, "qemu-args 1 --mac 52:54:00:00:00:a1"));
+	EXPECT_EQ(NULL, strstr(self->error, "the VF's"));
+	EXPECT_EQ(0, run(self, "qemu-args 1 --mac 52:54:00:00:00:02"));
+	EXPECT_IN(",mac=52:54:00:00:00:02", self->out);
+	EXPECT_IN("# the VF's own MAC address is 52:54:00:00:00:A1", self->error);
+	EXPECT_EQ(0, run(self, "libvirt-xml 1 --mac 52:54:00:00:00:02"));
+	EXPECT_IN("# the VF's own MAC address is", self->error);
+}
+
+TEST_F(ctl, the_mac_of_a_vf_before_it_is_attached) {
+	self->result = VF_RELAY "null}}";
+	self->vfs = "{\"pfs\":[{\"vfs\":[]},{\"vfs\":[{\"relay\":null},"
+		    "{\"relay\":1,\"mac\":\"52:54:00:00:00:a2\"}]}]}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_IN(",mac=52:54:00:00:00:a2", self->out);
+	self->vfs = "{\"pfs\":[{\"vfs\":[{\"relay\":1,\"mac\":\"00:00:00:00:00:00\"}]}]}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_EQ(NULL, strstr(self->out, "mac="));
+	EXPECT_IN("# the VF's MAC address is not known yet", self->error);
+	self->vfs = "{\"pfs\":[{\"vfs\":[{\"relay\":1,\"mac\":\"a,b\"}]}]}";
+	EXPECT_EQ(0, run(self, "libvirt-xml 1 --json"));
+	EXPECT_IN("the VF's MAC address is not known yet", self->out);
+	EXPECT_EQ(NULL, strstr(self->out, "<mac"));
+	/* an interface that is relayed keeps its address for the host */
+	self->result = RELAY ",\"device_detail\":{\"mac\":\"52:54:00:00:00:a1\"}}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_EQ(NULL, strstr(self->out, "mac="));
+	EXPECT_STREQ("config", self->method);
+}
+
+TEST_F(ctl, show_tells_the_address_of_a_vf) {
+	self->result = VF_RELAY "null}}";
+	EXPECT_EQ(0, run(self, "show 1"));
+	EXPECT_IN("  device       ens3.vf2\n  address      0000:01:10.4\n", self->out);
+	self->result = "{\"id\":1,\"device\":\"0000:01:10.4\",\"address\":\"0000:01:10.4\"}";
+	EXPECT_EQ(0, run(self, "show 1"));
+	EXPECT_EQ(NULL, strstr(self->out, "address"));
+	self->result = "{\"id\":1,\"device\":\"ens3.vf2\",\"address\":null,\"state\":\"absent\","
+		       "\"reason\":\"ens3 has no VF 2\"}";
+	EXPECT_EQ(0, run(self, "show 1"));
+	EXPECT_EQ(NULL, strstr(self->out, "address"));
+	EXPECT_IN("  state        absent\n  reason       ens3 has no VF 2\n", self->out);
+}
+
 TEST_F(ctl, refusals) {
 	static const char *const lines[] = { "show 99",	       "add --id 99 --device x",
 					     "remove 99",      "stats 99",
@@ -355,6 +188,7 @@ TEST_F(ctl, refusals) {
 TEST_F(ctl, wrong_usage) {
 	static const char *const lines[] = {
 		"",
+		"vf",
 		"nonsense",
 		"status x",
 		"status --nonsense",
@@ -375,6 +209,22 @@ TEST_F(ctl, wrong_usage) {
 		"config",
 		"config x",
 		"config show x",
+		"config uses",
+		"config uses a b c",
+		"vf foo",
+		"vf list a b",
+		"vf list --force",
+		"vf list --nonsense",
+		"vf create",
+		"vf create 4",
+		"vf create ens3",
+		"vf create ens3 0",
+		"vf create ens3 x",
+		"vf create ens3 65536",
+		"vf create 4 ens3",
+		"vf create ens3 4 5",
+		"vf destroy",
+		"vf destroy ens3 4",
 		"stats --watch=0",
 		"stats --window 1001",
 		"--timeout x status",
@@ -405,10 +255,10 @@ TEST_F(ctl, wrong_usage) {
 }
 
 TEST_F(ctl, help_needs_no_daemon) {
-	static const char *const commands[] = { "status", "show",   "add",	 "remove",
-						"stats",  "pin",    "relays",	 "log-level",
-						"reload", "config", "qemu-args", "libvirt-xml",
-						"version" };
+	static const char *const commands[] = { "status",  "show",   "add",	  "remove",
+						"stats",   "pin",    "relays",	  "log-level",
+						"reload",  "config", "qemu-args", "libvirt-xml",
+						"version", "vf" };
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		EXPECT_EQ(0, run_alone(self, "%s --help", commands[i]));
@@ -482,6 +332,39 @@ TEST_F(ctl, config_check) {
 	EXPECT_IN("VIRTIOFWD_LOG_LEVEL=5\n", self->out);
 	EXPECT_EQ(0, self->requests);
 	unlink(file);
+}
+
+TEST_F(ctl, config_uses) {
+	char file[80], expected[200];
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s/conf", self->dir);
+	f = fopen(file, "w");
+	fprintf(f, "VIRTIOFWD_STATIC_VFS=netdev:lo=3\n");
+	fclose(f);
+	EXPECT_EQ(0, run_alone(self, "config uses lo --config %s", file));
+	EXPECT_STREQ("lo: used: VIRTIOFWD_STATIC_VFS has netdev:lo=3\n", self->out);
+	EXPECT_EQ(0, run_alone(self, "config uses netdev:lo --json --config %s", file));
+	EXPECT_IN("\"used\": true", self->out);
+	EXPECT_EQ(2, run_alone(self, "config uses no-such-device --config %s", file));
+	EXPECT_IN("no device of this host", self->error);
+	EXPECT_EQ(2, run_alone(self, "config uses ffff:ff:1f.7 --config %s", file));
+	EXPECT_IN("no such PCI function", self->error);
+	f = fopen(file, "w");
+	fprintf(f, "VIRTIOFWD_STATIC_VFS=netdev:lo1=3\n");
+	fclose(f);
+	EXPECT_EQ(1, run_alone(self, "config uses lo --config %s", file));
+	EXPECT_STREQ("lo: not used: no variable names it\n", self->out);
+	f = fopen(file, "w");
+	fprintf(f, "VIRTIOFWD_STATIC_VFS=lo=3\n");
+	fclose(f);
+	EXPECT_EQ(2, run_alone(self, "config uses lo --config %s", file));
+	snprintf(expected, sizeof(expected), "%s:1: error: VIRTIOFWD_STATIC_VFS", file);
+	EXPECT_IN(expected, self->error);
+	EXPECT_STREQ("", self->out);
+	unlink(file);
+	EXPECT_EQ(2, run_alone(self, "config uses lo --config %s", file));
+	EXPECT_IN("cannot be read", self->error);
 }
 
 TEST_F(ctl, watch_goes_on_until_interrupted) {

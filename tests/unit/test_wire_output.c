@@ -5,6 +5,7 @@
 
 #include <kselftest_harness.h>
 
+#include "config_root.h"
 #include "ctl/output.h"
 #include "ctl/relay_view.h"
 
@@ -131,6 +132,20 @@ TEST(drops_and_reason)
 	EXPECT_STREQ("failed: x; next try in 4 s", format_reason(obj, buf, sizeof(buf)));
 	EXPECT_STREQ("", format_drops(NULL, buf, sizeof(buf)));
 	json_object_put(obj);
+}
+
+TEST(what_starts_the_daemon)
+{
+	static const char unit[] = "../../../usr/lib/systemd/system/virtio-forwarder.service";
+	char root[CONFIG_ROOT_MAX];
+
+	config_root_make(root);
+	EXPECT_STREQ("start vio4wd as root", ctl_how_to_start(root));
+	config_root_write(root, unit, "[Unit]\n"); /* a container: no systemd runs */
+	EXPECT_STREQ("start vio4wd as root", ctl_how_to_start(root));
+	config_root_write(root, "../../../run/systemd/system/x.service", "");
+	EXPECT_STREQ("start it with 'systemctl start virtio-forwarder'", ctl_how_to_start(root));
+	config_root_remove(root);
 }
 
 TEST_HARNESS_MAIN

@@ -67,12 +67,19 @@ static void auto_vfs_add(struct config_parser *p, const struct config_word *word
 	pf = take_pf(p, word, ':', 0, CONFIG_MAX_RELAYS - 1, &first);
 	if (!pf)
 		return;
-	for (size_t i = 0; i < cfg->n_auto_vfs; i++)
-		if (!strcmp(cfg->auto_vfs[i].pf, pf)) {
+	for (size_t i = 0; i < cfg->n_auto_vfs; i++) {
+		const struct config_auto_vfs *old = &cfg->auto_vfs[i];
+
+		if (!strcmp(old->pf, pf))
 			config_bad(p, word, ", but that PF is there already");
-			free(pf);
-			return;
-		}
+		else if (old->first_id == first)
+			config_bad(p, word, ", but the VFs of %s begin at relay %ld, too", old->pf,
+				   first);
+		else
+			continue;
+		free(pf);
+		return;
+	}
 	cfg->auto_vfs[cfg->n_auto_vfs++] = (struct config_auto_vfs){ .pf = pf, .first_id = first };
 }
 

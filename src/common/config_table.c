@@ -149,7 +149,7 @@ const struct config_var config_vars[] = {
 	  .fallback = "",
 	  .about =
 		  "PFs whose VFs are paired as they appear: with ens3:8, VF n of ens3 goes to relay "
-		  "8+n." },
+		  "8+n. Of several PFs, each has the ids up to the first one of the next." },
 	{ .name = "VIO4WD_NUM_VFS",
 	  .type = &config_type_num_vfs,
 	  .fallback = "",
@@ -186,19 +186,23 @@ const struct config_var config_vars[] = {
 	  .type = &config_type_exclude,
 	  .fallback = "",
 	  .late = true,
-	  .about = "Devices that are never touched." },
+	  .about = "Devices that are never touched; a PF stands for its VFs, too." },
 	{ .name = "VIRTIOFWD_BIND_VFIO_PCI",
 	  .type = &config_type_bind,
 	  .fallback = "",
 	  .about =
-		  "Devices that are bound to the driver of VIO4WD_UIO_DRIVER at the start: one PCI "
-		  "function, all VFs of a network interface (ens3), or its first VFs (ens3:16)." },
+		  "VFs that are bound to the driver of VIO4WD_UIO_DRIVER at the start and as they "
+		  "appear, paired or not: one by its address, all VFs of a network interface (ens3), "
+		  "or its first VFs (ens3:16)." },
 	{ .name = "VIO4WD_UIO_DRIVER",
 	  .type = &config_type_choice_text,
 	  FIELD(uio_driver),
 	  .choices = uio_drivers,
 	  .fallback = "vfio-pci",
-	  .about = "The kernel driver that VFs are bound to when software serves them." },
+	  .about =
+		  "The kernel driver that VFs are bound to when software serves them. Only vfio-pci "
+		  "gives an unprivileged relay a device to open: with the others, which 1.1's guides "
+		  "name, a VF is refused with the reason." },
 	{ .name = "VIRTIOFWD_VFIO_VF_TOKEN",
 	  .type = &config_type_uuid,
 	  FIELD(vfio_vf_token),

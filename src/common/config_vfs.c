@@ -154,6 +154,21 @@ static enum config_use by_binding(const struct subject *s)
 	return CONFIG_UNUSED;
 }
 
+/* Ids of a PF go up to the first one of the next PF. */
+static bool has_id(const struct config *cfg, const struct config_auto_vfs *entry,
+		   unsigned int index)
+{
+	const unsigned int room = CONFIG_MAX_RELAYS - entry->first_id;
+
+	for (size_t i = 0; i < cfg->n_auto_vfs; i++) {
+		const unsigned int next = cfg->auto_vfs[i].first_id;
+
+		if (next > entry->first_id && next - entry->first_id <= index)
+			return false;
+	}
+	return index < room;
+}
+
 static enum config_use by_pf(const struct subject *s)
 {
 	const struct config *cfg = s->cfg;
@@ -161,8 +176,7 @@ static enum config_use by_pf(const struct subject *s)
 	for (size_t i = 0; i < cfg->n_auto_vfs; i++) {
 		const struct config_auto_vfs *all = &cfg->auto_vfs[i];
 
-		if (names_pf(&s->vf, all->pf) &&
-		    (!s->is_vf || s->vf.index < CONFIG_MAX_RELAYS - all->first_id))
+		if (names_pf(&s->vf, all->pf) && (!s->is_vf || has_id(cfg, all, s->vf.index)))
 			return answer(s, CONFIG_USED, "VIO4WD_AUTO_VFS has %s:%u", all->pf,
 				      all->first_id);
 	}

@@ -164,6 +164,7 @@ static const struct {
 	{ "VIO4WD_AUTO_VFS=ens3:64", 1, "where : and a number" },
 	{ "VIO4WD_AUTO_VFS=a/b:1", 1, "'a/b' is neither a network interface nor" },
 	{ "VIO4WD_AUTO_VFS=(05:00.0:0\n0000:05:00.0:8)", 2, "that PF is there already" },
+	{ "VIO4WD_AUTO_VFS=(ens3:8\nens4:8)", 2, "the VFs of ens3 begin at relay 8, too" },
 	{ "VIO4WD_NUM_VFS=ens3", 1, "where = and a number from 1 to 65535 is missing" },
 	{ "VIO4WD_NUM_VFS=ens3=0", 1, "where = and a number" },
 	{ "VIO4WD_NUM_VFS==3", 1, "'' is neither a network interface nor" },

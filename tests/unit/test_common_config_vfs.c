@@ -129,6 +129,8 @@ static const struct {
 	{ "VIO4WD_AUTO_VFS=ens3:8", CONFIG_USED, "VIO4WD_AUTO_VFS has ens3:8" },
 	{ "VIO4WD_AUTO_VFS=01:00.0:61", CONFIG_USED, "VIO4WD_AUTO_VFS has 0000:01:00.0:61" },
 	{ "VIO4WD_AUTO_VFS=(ens3:62 ens4:0)", CONFIG_UNUSED, "no variable" }, /* would be id 64 */
+	{ "VIO4WD_AUTO_VFS=(ens4:0 ens3:3 ens5:6)", CONFIG_USED, "VIO4WD_AUTO_VFS has ens3:3" },
+	{ "VIO4WD_AUTO_VFS=(ens4:0 ens3:3 ens5:5)", CONFIG_UNUSED, "no variable" }, /* ens5's */
 	{ "VIO4WD_NUM_VFS=ens3=7", CONFIG_USED, "VIO4WD_NUM_VFS has ens3=7" },
 	{ "VIO4WD_NUM_VFS=01:00.0=7", CONFIG_USED, "VIO4WD_NUM_VFS has 0000:01:00.0=7" },
 	{ "VIO4WD_NUM_VFS=ens4=7\nVIO4WD_VF_OPTIONS=ens3.vf2:vlan=3", CONFIG_UNUSED,

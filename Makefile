@@ -13,8 +13,9 @@ help:
 	@echo 'make demo       a VM pings and moves TCP through vio4wd, about a minute; as root;'
 	@echo '                KEEP=1 leaves it running to look around'
 	@echo 'make check      all tests; as root. T="..." passes arguments to pytest,'
-	@echo '                ONLY=format,unit,valgrind,peer,asan-unit,asan-peer some stages,'
+	@echo '                ONLY=format,unit,valgrind,peer,vm,asan-unit,asan-peer some stages,'
 	@echo '                ASAN=1 those of the AddressSanitizer build'
+	@echo 'make vm         a shell in the virtual machine with SR-IOV; MACHINE=igb-noiommu another one'
 	@echo 'make bench      the benchmark, side by side with testpmd; as root; QUICK=1 a short one'
 	@echo 'make install    installs; DESTDIR= for packagers'
 
@@ -37,6 +38,12 @@ check:
 	@/usr/bin/python3 tools/check.py --build $(BUILD) $(if $(filter-out 0 no,$(ASAN)),--asan) \
 		$(if $(ONLY),--only $(ONLY)) -- $(T)
 
+vm:
+	@tools/setup
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	@meson compile -C $(BUILD)
+	@tests/vm/run --build $(BUILD) --shell $(if $(MACHINE),--machine $(MACHINE))
+
 bench:
 	@tools/setup
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
@@ -46,4 +53,4 @@ bench:
 install: build
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
 
-.PHONY: all help setup build demo check bench install
+.PHONY: all help setup build demo check vm bench install

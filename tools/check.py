@@ -2,7 +2,7 @@
 """Runs all tests, stage by stage, and ends with "N passed, N failed, N skipped".
 
 Every stage runs even when one before it failed. Test cases are counted from the JUnit files that
-meson and pytest write."""
+meson and pytest write, and from the TAP that comes out of the virtual machine."""
 
 import argparse
 import os
@@ -17,6 +17,7 @@ from typing import Callable, Dict, List, Optional
 
 TOP = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
+NOTHING_SELECTED = 5  # pytest's exit status
 FORMATTER = "14"  # the clang-format whose output is the house style; others differ in details
 
 
@@ -60,6 +61,29 @@ def read_junit(path: Path, stage: str, status: int) -> Result:
         result.add(failure(f"{stage}: exit status {status}"))
     if not cases and status == 0:
         result.add(failure(f"{stage}: no test ran"))
+    return result
+
+
+def read_tap(text: str, stage: str, status: int) -> Result:
+    """Counts TAP lines; fewer than planned, or a bad end without a failed one, are a failure."""
+    result = Result()
+    planned: Optional[int] = None
+    for line in text.splitlines():
+        if line.startswith("1.."):
+            planned = int(line[3:].split()[0])
+        elif line.startswith(("ok ", "not ok ")):
+            name, _, directive = line.partition(" - ")[2].partition(" # ")
+            if line.startswith("not ok "):
+                result.add(failure(f"{stage}: {name}"))
+            elif directive.startswith("SKIP"):
+                result.skipped += 1
+            else:
+                result.passed += 1
+    ended = result.passed + result.failed + result.skipped
+    if planned is None or ended < planned:
+        result.add(failure(f"{stage}: {ended} of {planned or 'unknown'} tests ended"))
+    elif status != 0 and result.failed == 0:
+        result.add(failure(f"{stage}: exit status {status}"))
     return result
 
 
@@ -130,6 +154,31 @@ def peer_stage(build: Build, name: str, *args: str) -> Result:
     return read_junit(junit, name, status)
 
 
+def vm_stage(build: Build, name: str, *args: str) -> Result:
+    """Each file in a boot of its own, as its results are kept: in build/vm/FILE."""
+    if not build.ready():
+        return failure(f"{name}: the build in {build.folder} failed")
+    total = Result()
+    for path in sorted((TOP / "tests/vm").glob("test_*.py")):
+        results = build.folder / "vm" / path.stem
+        (results / "output.txt").unlink(missing_ok=True)
+        print(f"-- {path.stem}")
+        start = time.monotonic()
+        status = run(
+            str(TOP / "tests/vm/run"), "--build", str(build.folder), "--results", str(results),
+            "--test", str(path), "--", *args,
+        )  # fmt: skip
+        try:
+            text = (results / "output.txt").read_text(errors="replace")
+        except OSError:
+            text = ""
+        if args and status == NOTHING_SELECTED and "\n1..0" in text:
+            status = 0
+        print(f"-- {path.stem}: {time.monotonic() - start:.0f} s")
+        total.add(read_tap(text, f"{name}: {path.stem}", status))
+    return total
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make check")
     parser.add_argument("--build", default="build")
@@ -148,6 +197,7 @@ def main() -> int:
         "unit": lambda: meson_stage(normal, "unit"),
         "valgrind": lambda: meson_stage(normal, "valgrind", "valgrind"),
         "peer": lambda: peer_stage(normal, "peer", *args.pytest),
+        "vm": lambda: vm_stage(normal, "vm", *args.pytest),
         "asan-unit": lambda: meson_stage(sanitized, "asan-unit"),
         "asan-peer": lambda: peer_stage(sanitized, "asan-peer", *args.pytest),
     }

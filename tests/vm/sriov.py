@@ -72,7 +72,7 @@ class Function:
         """Waits until udevd is done with it, which names its interface, too."""
         data = Path(f"/run/udev/data/+pci:{self.bdf}")
         until(data.exists, f"udevd has seen {self.bdf}")
-        run(["udevadm", "settle", "--timeout=20"])
+        run(["udevadm", "settle", "--timeout=60"])
 
 
 class Pf(Function):
@@ -105,6 +105,7 @@ class Pf(Function):
         (self.path / "sriov_drivers_autoprobe").write_text("1" if on else "0")
 
     def up(self) -> None:
+        self.wait_udev()
         assert self.netdev, f"{self.bdf} has no interface"
         run(["ip", "link", "set", self.netdev, "up"])
         carrier = NET / self.netdev / "carrier"

@@ -47,9 +47,14 @@ def sanitized() -> bool:
     return any(o["name"] == "b_sanitize" and o["value"] != "none" for o in options)
 
 
+def emulated() -> bool:
+    """Whether this is the guest of tests/vm, whose processors are programs of the host."""
+    return "VM_TOP" in os.environ
+
+
 def patience(seconds: float) -> float:
     """A deadline in seconds for this build. Deadlines end what hangs; they measure nothing."""
-    return seconds * (3 if sanitized() else 1)
+    return seconds * (3 if sanitized() or emulated() else 1)
 
 
 @lru_cache(maxsize=None)

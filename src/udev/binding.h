@@ -6,6 +6,7 @@
  * Everything here but binding_ready() may wait for the kernel for seconds (locks of devices and of
  * rtnetlink, drivers that probe, modules that load): it runs in a thread of its own, never on an
  * event loop. Every function can be repeated after it was cut off anywhere, and then completes.
+ * err is filled only when a function fails.
  *
  * root is prepended to paths of sysfs and /dev ("" for the host itself).
  */
@@ -41,13 +42,18 @@ struct binding_plan {
  * with its own words, code and next step:
  *   -ENODEV      no such PCI function
  *   -EINVAL      not a VF (a PF, or another kind of device)
- *   -EBUSY       its interface is up with an address, or has a master (bridge, bond), or somebody
- *                has its VFIO group open (a VM with it as hostdev), or it is bound to another
- *                driver for a purpose (vdpa: a vDPA device was made on it)
+ *   -EBUSY       its interface is up with an address (the link-local IPv6 one, which the kernel
+ *                makes, does not count), has a master (bridge, bond) or another interface on it, or
+ *                is in another network namespace; or somebody has its VFIO group open (a VM with it
+ *                as hostdev; our own relay just as well); or it is bound to another driver for a
+ *                purpose (vdpa: a vDPA device was made on it; pci-stub)
  *   -EXDEV       it shares its IOMMU group with other functions (who they are is told)
- *   -ENOTSUP     there is no IOMMU (vfio-pci needs one; what to put on the kernel command line)
- *   -ENOENT      the driver's module is missing
- * A device that is on plan->driver already and not in use is fine: 0.
+ *   -ENOTSUP     there is no IOMMU (vfio-pci needs one; what to put on the kernel command line);
+ * the driver is a uio one (DPDK needs physical addresses for it, which the kernel shows to no
+ * unprivileged relay); or plan->attributes are wanted of a PF that has no interface -ENOENT the
+ * driver's module is missing A device that is on plan->driver already and not in use is fine: 0.
+ *
+ * now->attributes is all that the PF tells of the VF.
  */
 int binding_inspect(const char *root, const struct binding_plan *plan, struct binding_state *now,
 		    struct err *err);
@@ -56,11 +62,19 @@ int binding_inspect(const char *root, const struct binding_plan *plan, struct bi
  * Sets the attributes on the PF, loads the driver's module, writes driver_override, unbinds the
  * present driver and has the device probed; then gives the character device to plan->uid/gid.
  * Leaves out what is so already. A device that needs its kernel driver (vf_keeps_kernel_driver)
- * only gets its attributes.
+ * only gets its attributes, and that driver when it has none.
+ *
+ * What makes -EBUSY above is looked at once more before the driver is taken away. When a later step
+ * fails, the device may be without driver: binding_restore() undoes what was done.
  */
 int binding_bind(const char *root, const struct binding_plan *plan, struct err *err);
 
-/* Puts driver, override and attributes back. A device that is gone is done (0). */
+/*
+ * Puts driver, override and attributes back. A device that is gone is done (0), also when it goes
+ * meanwhile. -EBUSY: a program uses it; nothing was changed. Attributes that the PF does not take
+ * back are logged and no error. A device that somebody else has bound to another driver since stays
+ * on that.
+ */
 int binding_restore(const char *root, const struct pci_addr *addr,
 		    const struct binding_state *before, struct err *err);
 

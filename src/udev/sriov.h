@@ -23,21 +23,26 @@ struct vf_attributes { /* each may be unset */
 	int spoofchk;	/* 0, 1, -1: unset */
 };
 
-#define VF_ATTRIBUTES_UNSET { .vlan = -1, .qos = -1, .trust = -1, .spoofchk = -1 }
+#define VF_ATTRIBUTES_UNSET                                        \
+	{                                                          \
+		.vlan = -1, .qos = -1, .trust = -1, .spoofchk = -1 \
+	}
 
 /* What the PF's interface says of VF index. -ENODEV: it has no such VF; -EOPNOTSUPP: it does not
  * tell. */
 int sriov_get_attributes(const char *pf_netdev, unsigned int index, struct vf_attributes *attrs,
 			 struct err *err);
-/* Sets those that are set and differ. err names the one that was refused. */
+/* Sets those that are set and differ. err names the one that was refused. The priority belongs to
+ * the VLAN: with qos unset a VLAN that changes gets priority 0. */
 int sriov_set_attributes(const char *pf_netdev, unsigned int index,
 			 const struct vf_attributes *attrs, struct err *err);
 
 /*
  * Makes count VFs, or removes all (0). A PF that has another number than 0 is set to 0 first.
- * autoprobe false: the new VFs get no driver (sriov_drivers_autoprobe is put back afterwards).
+ * autoprobe false: the new VFs get no driver (sriov_drivers_autoprobe is put back afterwards, but
+ * for a process that is killed meanwhile: then it stays off).
  * -EINVAL: not a PF; -ERANGE: more than sriov_totalvfs (err tells that); -EOPNOTSUPP: the PF's
- * driver cannot.
+ * driver cannot; -ENOMEM: no room for their registers or bus numbers; -EIO: the driver made fewer.
  */
 int sriov_set_count(const char *root, const struct pci_addr *pf, unsigned int count, bool autoprobe,
 		    struct err *err);

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "udev/module.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <libkmod.h>
+
+#include "common/cleanup.h"
+
+static void cleanup_kmod(struct kmod_ctx **ctx)
+{
+	kmod_unref(*ctx);
+}
+
+static void cleanup_list(struct kmod_list **list)
+{
+	kmod_module_unref_list(*list);
+}
+
+static bool driver_is_there(const char *root, const char *driver)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/sys/bus/pci/drivers/%s", root, driver);
+	return access(path, F_OK) == 0;
+}
+
+static const char *where_from(const char *driver)
+{
+	if (!strcmp(driver, "igb_uio"))
+		return "it is no part of the kernel (Debian: package dpdk-kmods-dkms); vfio-pci is";
+	return "install the full kernel package: on Debian linux-image-amd64, not the -cloud one; "
+	       "elsewhere often a package of extra modules";
+}
+
+static int missing(const char *driver, struct err *err)
+{
+	struct utsname kernel;
+
+	uname(&kernel);
+	return err_set(err, -ENOENT, "module",
+		       "the driver %s is not loaded, and /lib/modules/%s has no module of that "
+		       "name: %s",
+		       driver, kernel.release, where_from(driver));
+}
+
+/* *list is empty when there is no such module. */
+static int look_up(struct kmod_ctx **ctx, const char *driver, struct kmod_list **list)
+{
+	int rc;
+
+	*ctx = kmod_new(NULL, NULL);
+	if (!*ctx)
+		return -ENOMEM;
+	/* What fails is told here, not by the library on stderr. */
+	kmod_set_log_priority(*ctx, LOG_CRIT);
+	rc = kmod_module_new_from_lookup(*ctx, driver, list);
+	return rc == -ENOENT || rc == -ENOSYS ? 0 : rc;
+}
+
+int module_find(const char *root, const char *driver, struct err *err)
+{
+	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
+	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
+	int rc;
+
+	if (driver_is_there(root, driver))
+		return 0;
+	if (root[0])
+		return missing(driver, err);
+	rc = look_up(&ctx, driver, &list);
+	if (rc < 0)
+		return err_set(err, rc, "module", "the modules of the kernel cannot be read: %s",
+			       strerror(-rc));
+	return list ? 0 : missing(driver, err);
+}
+
+static int refused(const char *driver, int rc, struct err *err)
+{
+	if (rc == -EPERM)
+		return err_set(err, rc, "module",
+			       "the module of %s may not be loaded by this process (a unit with "
+			       "ProtectKernelModules=, a container, a locked down kernel); let the "
+			       "host load it at boot: echo %s > /etc/modules-load.d/vio4wd.conf",
+			       driver, driver);
+	return err_set(err, rc, "module",
+		       "the module of %s cannot be loaded: %s; `modprobe %s` and dmesg say more",
+		       driver, strerror(-rc), driver);
+}
+
+int module_load(const char *root, const char *driver, struct err *err)
+{
+	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
+	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
+	struct kmod_list *entry;
+	int rc;
+
+	rc = module_find(root, driver, err);
+	if (rc < 0 || driver_is_there(root, driver))
+		return rc;
+	rc = look_up(&ctx, driver, &list);
+	kmod_list_foreach(entry, list)
+	{
+		struct kmod_module *module = kmod_module_get_module(entry);
+
+		if (rc >= 0)
+			rc = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
+		kmod_module_unref(module);
+	}
+	if (rc < 0)
+		return refused(driver, rc, err);
+	return driver_is_there(root, driver) ? 0 : refused(driver, -ENODEV, err);
+}

@@ -30,9 +30,21 @@ static int read_all(int fd, char *buf, size_t size)
 	return (int)len;
 }
 
+int sysfs_read_at(int folder, char *buf, size_t size, const char *path)
+{
+	_cleanup_close_ int fd = openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int len;
+
+	if (fd < 0)
+		return -errno;
+	len = read_all(fd, buf, size);
+	while (len > 0 && buf[len - 1] == '\n')
+		buf[--len] = '\0';
+	return len;
+}
+
 int sysfs_read(const char *root, char *buf, size_t size, const char *path, ...)
 {
-	_cleanup_close_ int fd = -1;
 	char full[PATH_MAX];
 	va_list ap;
 	int n, len;
@@ -45,11 +57,5 @@ int sysfs_read(const char *root, char *buf, size_t size, const char *path, ...)
 	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(full) - len)
 		return -ENAMETOOLONG;
-	fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	len = read_all(fd, buf, size);
-	while (len > 0 && buf[len - 1] == '\n')
-		buf[--len] = '\0';
-	return len;
+	return sysfs_read_at(AT_FDCWD, buf, size, full);
 }

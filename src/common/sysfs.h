@@ -16,4 +16,7 @@
 int sysfs_read(const char *root, char *buf, size_t size, const char *path, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* The same of a file below an open folder. */
+int sysfs_read_at(int folder, char *buf, size_t size, const char *path);
+
 #endif

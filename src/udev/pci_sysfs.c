@@ -2,17 +2,14 @@
 
 #include "udev/pci_sysfs.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/sysfs.h"
 
 static void cleanup_dir(DIR **dir)
 {
@@ -46,77 +43,6 @@ int pci_addr_of_path(const char *path, struct pci_addr *addr)
 	return -ENODEV;
 }
 
-/* strtoul(), but the whole text and no sign. */
-static bool parse_number(const char *text, uint32_t max, uint32_t *value)
-{
-	unsigned long number;
-	char *end;
-
-	if (!isdigit((unsigned char)text[0]))
-		return false;
-	errno = 0;
-	number = strtoul(text, &end, 0);
-	if (errno || *end || number > max)
-		return false;
-	*value = number;
-	return true;
-}
-
-int pci_read_number(const char *root, const struct pci_addr *addr, const char *attribute,
-		    uint32_t max, uint32_t *value, struct err *err)
-{
-	char text[32], name[PCI_ADDR_STRLEN];
-	int rc;
-
-	pci_addr_format(addr, name);
-	rc = sysfs_read(root, text, sizeof(text), PCI_DEVICES "/%s/%s", name, attribute);
-	if (rc == -EFBIG || (rc >= 0 && !parse_number(text, max, value)))
-		return err_set(err, -EIO, "sysfs",
-			       "%s: the attribute %s is no number of 0 to %u; the kernel's PCI "
-			       "code or its driver is at fault",
-			       name, attribute, max);
-	return rc < 0 ? rc : 0;
-}
-
-int pci_read_link(const char *root, const struct pci_addr *addr, const char *link, char *buf,
-		  size_t size)
-{
-	char path[PATH_MAX], target[PATH_MAX], name[PCI_ADDR_STRLEN];
-	const char *last;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%s" PCI_DEVICES "/%s/%s", root, pci_addr_format(addr, name),
-		 link);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	last = strrchr(target, '/');
-	last = last ? last + 1 : target;
-	if (strlen(last) >= size)
-		return -ENAMETOOLONG;
-	strcpy(buf, last);
-	return 0;
-}
-
-/* The number is "-1" where the firmware says nothing; kernels without NUMA have no such file. */
-static int read_numa_node(const char *root, const struct pci_addr *addr, int *node, struct err *err)
-{
-	char text[16], name[PCI_ADDR_STRLEN];
-	uint32_t value;
-	int rc;
-
-	*node = -1;
-	rc = sysfs_read(root, text, sizeof(text), PCI_DEVICES "/%s/numa_node",
-			pci_addr_format(addr, name));
-	if (rc == -ENOENT || (rc >= 0 && !strcmp(text, "-1")))
-		return 0;
-	rc = pci_read_number(root, addr, "numa_node", INT_MAX, &value, err);
-	if (!rc)
-		*node = (int)value;
-	return rc;
-}
-
 int pci_no_such_function(const struct pci_addr *addr, struct err *err)
 {
 	char name[PCI_ADDR_STRLEN];
@@ -124,34 +50,6 @@ int pci_no_such_function(const struct pci_addr *addr, struct err *err)
 	return err_set(err, -ENODEV, "no such device",
 		       "%s: there is no such PCI function on this host; see lspci -D",
 		       pci_addr_format(addr, name));
-}
-
-int pci_function_read(const char *root, const struct pci_addr *addr, struct pci_function *function,
-		      struct err *err)
-{
-	uint32_t vendor, device;
-	char name[PCI_ADDR_STRLEN];
-	int rc;
-
-	memset(function, 0, sizeof(*function));
-	rc = pci_read_number(root, addr, "class", 0xffffff, &function->class, err);
-	if (!rc)
-		rc = pci_read_number(root, addr, "vendor", 0xffff, &vendor, err);
-	if (!rc)
-		rc = pci_read_number(root, addr, "device", 0xffff, &device, err);
-	if (!rc)
-		rc = read_numa_node(root, addr, &function->numa_node, err);
-	if (rc == -ENOENT || rc == -ENODEV)
-		return pci_no_such_function(addr, err);
-	if (rc == -EIO)
-		return rc;
-	if (rc)
-		return err_set(err, rc, "sysfs", "%s: its attributes cannot be read: %s",
-			       pci_addr_format(addr, name), strerror(-rc));
-	function->vendor = vendor;
-	function->device = device;
-	pci_read_link(root, addr, "driver", function->driver, sizeof(function->driver));
-	return 0;
 }
 
 bool pci_class_is_network(uint32_t class)
@@ -233,62 +131,4 @@ int pci_list_functions(const char *root, struct pci_addr **addrs, size_t *n, str
 	return rc < 0 ? err_set(err, rc, "sysfs", "%s" PCI_DEVICES " cannot be read: %s", root,
 				strerror(-rc))
 		      : 0;
-}
-
-/* Small is first; what cannot be read is last. */
-static uint64_t netdev_rank(const char *root, const char *folder, const char *name)
-{
-	char port[16], index[16];
-
-	if (sysfs_read(root, port, sizeof(port), "%s/%s/dev_port", folder, name) < 0 ||
-	    sysfs_read(root, index, sizeof(index), "%s/%s/ifindex", folder, name) < 0)
-		return UINT64_MAX;
-	return strtoull(port, NULL, 0) << 32 | strtoul(index, NULL, 0);
-}
-
-static void netdev_in(const char *root, const char *folder, char name[VF_NETDEV_MAX])
-{
-	_cleanup_(cleanup_dir) DIR *dir = NULL;
-	const struct dirent *entry;
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s", root, folder);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= VF_NETDEV_MAX)
-			continue;
-		if (!name[0] ||
-		    netdev_rank(root, folder, entry->d_name) < netdev_rank(root, folder, name))
-			strcpy(name, entry->d_name);
-	}
-}
-
-/* virtio: the interface belongs to virtioN, a child of the function. */
-static void netdev_below_virtio(const char *root, const char *function, char name[VF_NETDEV_MAX])
-{
-	_cleanup_(cleanup_dir) DIR *dir = NULL;
-	const struct dirent *entry;
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s%s", root, function);
-	dir = opendir(path);
-	while (dir && !name[0] && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "virtio", 6))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/net", function, entry->d_name);
-		netdev_in(root, path, name);
-	}
-}
-
-void pci_read_netdev(const char *root, const struct pci_addr *addr, const char *driver,
-		     char name[VF_NETDEV_MAX])
-{
-	char function[64], folder[80], text[PCI_ADDR_STRLEN];
-
-	name[0] = '\0';
-	snprintf(function, sizeof(function), PCI_DEVICES "/%s", pci_addr_format(addr, text));
-	snprintf(folder, sizeof(folder), "%s/net", function);
-	netdev_in(root, folder, name);
-	if (!name[0] && !strcmp(driver, "virtio-pci"))
-		netdev_below_virtio(root, function, name);
 }

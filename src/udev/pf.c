@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,34 +59,66 @@ static int add_virtfn(struct pf_vfs *pf, size_t *room, unsigned int index,
 	return 0;
 }
 
-int pf_vfs_read(const char *root, const struct pci_addr *addr, struct pf_vfs *pf)
+static int virtfn_addr(const struct pci_folder *folder, const char *link, struct pci_addr *vf)
 {
-	char path[PATH_MAX], name[PCI_ADDR_STRLEN], driver[VF_DRIVER_MAX] = "";
+	char text[PCI_ADDR_STRLEN];
+	const int rc = pci_folder_link(folder, link, text, sizeof(text));
+
+	return rc < 0 ? rc : pci_addr_parse(vf, text);
+}
+
+static int read_virtfns(const struct pci_folder *folder, struct pf_vfs *pf)
+{
 	_cleanup_(cleanup_dir) DIR *dir = NULL;
 	const struct dirent *entry;
 	struct pci_addr vf;
 	unsigned int index;
 	size_t room = 0;
-	int rc = 0;
+	int fd, rc = 0;
+
+	fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	while (!rc && (entry = readdir(dir))) {
+		if (virtfn_index(entry->d_name, &index) && !virtfn_addr(folder, entry->d_name, &vf))
+			rc = add_virtfn(pf, &room, index, &vf);
+	}
+	return rc;
+}
+
+/* The interface and the links; pf is empty. */
+static int read_from(const struct pci_folder *folder, const char *driver, struct pf_vfs *pf)
+{
+	const int rc = read_virtfns(folder, pf);
+
+	if (rc < 0)
+		return rc;
+	pci_folder_netdev(folder, driver, pf->netdev);
+	pf->addr = folder->addr;
+	pf->read = true;
+	return 0;
+}
+
+int pf_vfs_read(const char *root, const struct pci_addr *addr, struct pf_vfs *pf)
+{
+	_cleanup_pci_folder_ struct pci_folder folder = PCI_FOLDER_NONE;
+	char driver[VF_DRIVER_MAX] = "";
+	int rc;
 
 	if (pf->read && pci_addr_equal(&pf->addr, addr))
 		return 0;
 	pf_vfs_free(pf);
-	snprintf(path, sizeof(path), "%s" PCI_DEVICES "/%s", root, pci_addr_format(addr, name));
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while (!rc && (entry = readdir(dir))) {
-		if (virtfn_index(entry->d_name, &index) && !pf_vf(root, addr, index, &vf))
-			rc = add_virtfn(pf, &room, index, &vf);
-	}
+	rc = pci_folder_open(&folder, root, addr, NULL);
 	if (rc < 0)
 		return rc;
-	pci_read_link(root, addr, "driver", driver, sizeof(driver));
-	pci_read_netdev(root, addr, driver, pf->netdev);
-	pf->addr = *addr;
-	pf->read = true;
-	return 0;
+	pci_folder_link(&folder, "driver", driver, sizeof(driver));
+	return read_from(&folder, driver, pf);
 }
 
 int pf_vf(const char *root, const struct pci_addr *pf, unsigned int index, struct pci_addr *vf)
@@ -98,24 +131,23 @@ int pf_vf(const char *root, const struct pci_addr *pf, unsigned int index, struc
 	return 0;
 }
 
-static int no_pf(const char *root, const struct pci_addr *addr, const struct pci_function *function,
-		 struct err *err)
+static int no_pf(const struct pci_folder *folder, uint32_t class, struct err *err)
 {
 	char name[PCI_ADDR_STRLEN], kind[PCI_CLASS_NAME_MAX], pf[PCI_ADDR_STRLEN];
 
-	pci_addr_format(addr, name);
-	if (!pci_read_link(root, addr, "physfn", pf, sizeof(pf)))
+	pci_addr_format(&folder->addr, name);
+	if (!pci_folder_link(folder, "physfn", pf, sizeof(pf)))
 		return err_set(err, -EINVAL, "not a PF", "%s is a VF; its PF is %s", name, pf);
-	if (!pci_class_is_network(function->class))
+	if (!pci_class_is_network(class))
 		return err_set(err, -EINVAL, "not a PF", "%s is a %s and no network device", name,
-			       pci_class_name(function->class, kind));
+			       pci_class_name(class, kind));
 	return err_set(err, -EINVAL, "not a PF",
 		       "%s is a network device without SR-IOV: it has no sriov_totalvfs; where the "
 		       "device has it, the firmware's settings (BIOS, the card's own) enable it",
 		       name);
 }
 
-int pf_read(const char *root, const struct pci_addr *addr, struct pf *pf, struct err *err)
+static int read_pf(const struct pci_folder *folder, struct pf *pf, struct err *err)
 {
 	_cleanup_(pf_vfs_free) struct pf_vfs vfs = { 0 };
 	struct pci_function function;
@@ -124,27 +156,62 @@ int pf_read(const char *root, const struct pci_addr *addr, struct pf *pf, struct
 	int rc;
 
 	memset(pf, 0, sizeof(*pf));
-	pf->addr = *addr;
-	rc = pci_function_read(root, addr, &function, err);
+	pf->addr = folder->addr;
+	rc = pci_folder_function(folder, &function, err);
 	if (rc < 0)
 		return rc;
-	rc = pci_read_number(root, addr, "sriov_totalvfs", UINT16_MAX, &total, err);
+	rc = pci_folder_number(folder, "sriov_totalvfs", UINT16_MAX, &total, err);
 	if (rc == -EIO)
 		return rc;
 	if (rc < 0 || !total || !pci_class_is_network(function.class))
-		return no_pf(root, addr, &function, err);
+		return no_pf(folder, function.class, err);
 	pf->vendor = function.vendor;
 	pf->device = function.device;
 	pf->numa_node = function.numa_node;
 	strcpy(pf->driver, function.driver);
 	pf->total_vfs = total;
-	rc = pf_vfs_read(root, addr, &vfs);
+	rc = read_from(folder, function.driver, &vfs);
 	if (rc < 0)
 		return err_set(err, rc == -ENOENT ? -ENODEV : rc, "sysfs",
-			       "%s: its VFs cannot be read: %s", pci_addr_format(addr, name),
-			       strerror(-rc));
+			       "%s: its VFs cannot be read: %s",
+			       pci_addr_format(&folder->addr, name), strerror(-rc));
 	pf->num_vfs = (unsigned int)vfs.n;
 	strcpy(pf->netdev, vfs.netdev);
+	return 0;
+}
+
+int pf_read(const char *root, const struct pci_addr *addr, struct pf *pf, struct err *err)
+{
+	_cleanup_pci_folder_ struct pci_folder folder = PCI_FOLDER_NONE;
+	const int rc = pci_folder_open(&folder, root, addr, err);
+
+	return rc < 0 ? rc : read_pf(&folder, pf, err);
+}
+
+/* Appends the PF at addr, if it is one; what is none or cannot be made sense of is left out. err is
+ * not NULL. */
+static int add_pf(const char *root, const struct pci_addr *addr, struct pf **pfs, size_t *n,
+		  struct err *err)
+{
+	_cleanup_pci_folder_ struct pci_folder folder = PCI_FOLDER_NONE;
+	struct pf pf, *more;
+	int rc;
+
+	rc = pci_folder_open(&folder, root, addr, err);
+	if (rc < 0)
+		return rc == -ENODEV ? 0 : rc;
+	if (faccessat(folder.fd, "sriov_totalvfs", F_OK, 0) < 0)
+		return 0;
+	rc = read_pf(&folder, &pf, err);
+	if (rc == -EIO)
+		log_warning("left out: %s", err->text);
+	if (rc < 0)
+		return rc == -EIO || rc == -ENODEV || rc == -EINVAL ? 0 : rc;
+	more = realloc(*pfs, (*n + 1) * sizeof(pf));
+	if (!more)
+		return err_set(err, -ENOMEM, "sysfs", "out of memory");
+	more[(*n)++] = pf;
+	*pfs = more;
 	return 0;
 }
 
@@ -152,33 +219,20 @@ int pf_enumerate(const char *root, struct pf **pfs, size_t *n, struct err *err)
 {
 	_cleanup_free_ struct pci_addr *addrs = NULL;
 	_cleanup_free_ struct pf *found = NULL;
-	struct err why = { 0 };
-	size_t n_addrs, count = 0, kept = 0;
-	uint32_t total;
+	size_t n_addrs, count = 0;
+	struct err why;
 	int rc;
 
 	rc = pci_list_functions(root, &addrs, &n_addrs, err);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n_addrs; i++) {
-		rc = pci_read_number(root, &addrs[i], "sriov_totalvfs", UINT16_MAX, &total, NULL);
-		if (!rc || rc == -EIO)
-			addrs[count++] = addrs[i];
-	}
-	found = calloc(count + 1, sizeof(*found));
-	if (!found)
-		return err_set(err, -ENOMEM, "sysfs", "out of memory");
-	for (size_t i = 0; i < count; i++) {
-		rc = pf_read(root, &addrs[i], &found[kept], &why);
-		if (!rc)
-			kept++;
-		else if (rc == -EIO)
-			log_warning("left out: %s", why.text);
-		else if (rc != -ENODEV && rc != -EINVAL)
+		rc = add_pf(root, &addrs[i], &found, &count, &why);
+		if (rc < 0)
 			return err_set(err, rc, why.step, "%s", why.text);
 	}
 	*pfs = take_ptr(found);
-	*n = kept;
+	*n = count;
 	return 0;
 }
 

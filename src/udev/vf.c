@@ -31,6 +31,11 @@ struct neighbours {
 	struct group group;
 };
 
+#define NEIGHBOURS_NONE(root_)                      \
+	{                                           \
+		.root = (root_), .group.number = -1 \
+	}
+
 static void cleanup_neighbours(struct neighbours *neighbours)
 {
 	pf_vfs_free(&neighbours->pf);
@@ -82,7 +87,7 @@ static int group_read(const char *root, struct group *group, int number)
 	return 0;
 }
 
-static int read_group(struct neighbours *neighbours, struct vf *vf)
+static int read_group(struct neighbours *neighbours, const struct pci_folder *folder, struct vf *vf)
 {
 	struct group *group = &neighbours->group;
 	char text[16], *end;
@@ -90,7 +95,7 @@ static int read_group(struct neighbours *neighbours, struct vf *vf)
 	int rc;
 
 	vf->iommu_group = -1;
-	if (pci_read_link(neighbours->root, &vf->addr, "iommu_group", text, sizeof(text)) < 0)
+	if (pci_folder_link(folder, "iommu_group", text, sizeof(text)) < 0)
 		return 0;
 	number = strtoul(text, &end, 10);
 	if (*end || end == text || number > INT32_MAX)
@@ -118,8 +123,7 @@ static int vanished(const struct pci_addr *addr, struct err *err)
 		       pci_addr_format(addr, name));
 }
 
-static int no_vf(const char *root, const struct pci_addr *addr, const struct pci_function *function,
-		 struct err *err)
+static int no_vf(const char *root, const struct pci_addr *addr, uint32_t class, struct err *err)
 {
 	char name[PCI_ADDR_STRLEN], kind[PCI_CLASS_NAME_MAX];
 	struct pf pf;
@@ -134,16 +138,7 @@ static int no_vf(const char *root, const struct pci_addr *addr, const struct pci
 	return err_set(err, -EINVAL, "not a VF",
 		       "%s is a %s and no VF of a network device; `vio4wdctl vf list` shows those "
 		       "that there are",
-		       name, pci_class_name(function->class, kind));
-}
-
-/* Whether the function is a VF is the physfn link's to say: its PF in *pf. */
-static int read_pf_of(const char *root, const struct pci_addr *addr, struct pci_addr *pf)
-{
-	char text[PCI_ADDR_STRLEN];
-	const int rc = pci_read_link(root, addr, "physfn", text, sizeof(text));
-
-	return rc < 0 ? rc : pci_addr_parse(pf, text);
+		       name, pci_class_name(class, kind));
 }
 
 static int find_index(struct neighbours *neighbours, struct vf *vf)
@@ -163,77 +158,105 @@ static int find_index(struct neighbours *neighbours, struct vf *vf)
 	return -ENODEV;
 }
 
-static int read_with(struct neighbours *neighbours, const struct pci_addr *addr, struct vf *vf,
+/* The link physfn makes a function a VF. */
+static bool read_pf_of(const struct pci_folder *folder, struct pci_addr *pf)
+{
+	char text[PCI_ADDR_STRLEN];
+
+	return !pci_folder_link(folder, "physfn", text, sizeof(text)) && !pci_addr_parse(pf, text);
+}
+
+static int read_from(struct neighbours *neighbours, const struct pci_folder *folder, struct vf *vf,
 		     struct err *err)
 {
-	const char *root = neighbours->root;
 	struct pci_function function;
 	int rc;
 
 	memset(vf, 0, sizeof(*vf));
-	vf->addr = *addr;
-	rc = pci_function_read(root, addr, &function, err);
+	vf->addr = folder->addr;
+	rc = pci_folder_function(folder, &function, err);
 	if (rc < 0)
 		return rc;
-	if (!pci_class_is_network(function.class) || read_pf_of(root, addr, &vf->pf) < 0)
-		return no_vf(root, addr, &function, err);
+	if (!pci_class_is_network(function.class) || !read_pf_of(folder, &vf->pf))
+		return no_vf(neighbours->root, &folder->addr, function.class, err);
 	vf->vendor = function.vendor;
 	vf->device = function.device;
 	vf->numa_node = function.numa_node;
 	strcpy(vf->driver, function.driver);
 	rc = find_index(neighbours, vf);
 	if (!rc)
-		rc = read_group(neighbours, vf);
+		rc = read_group(neighbours, folder, vf);
 	if (rc == -ENODEV || rc == -ENOENT)
-		return vanished(addr, err);
+		return vanished(&folder->addr, err);
 	if (rc < 0)
 		return err_set(err, rc, "sysfs", "a VF's PF and IOMMU group cannot be read: %s",
 			       strerror(-rc));
-	pci_read_netdev(root, addr, vf->driver, vf->netdev);
+	pci_folder_netdev(folder, vf->driver, vf->netdev);
 	return 0;
 }
 
 int vf_read(const char *root, const struct pci_addr *addr, struct vf *vf, struct err *err)
 {
-	_cleanup_(cleanup_neighbours) struct neighbours neighbours = { .root = root,
-								       .group.number = -1 };
+	_cleanup_(cleanup_neighbours) struct neighbours neighbours = NEIGHBOURS_NONE(root);
+	_cleanup_pci_folder_ struct pci_folder folder = PCI_FOLDER_NONE;
+	const int rc = pci_folder_open(&folder, root, addr, err);
 
-	return read_with(&neighbours, addr, vf, err);
+	return rc < 0 ? rc : read_from(&neighbours, &folder, vf, err);
+}
+
+/* Appends the VF at addr, if it is one; what is none or cannot be made sense of is left out. err is
+ * not NULL. */
+static int add_vf(struct neighbours *neighbours, const struct pci_addr *addr, struct vf **vfs,
+		  size_t *n, size_t *room, struct err *err)
+{
+	_cleanup_pci_folder_ struct pci_folder folder = PCI_FOLDER_NONE;
+	struct vf *more;
+	struct pci_addr pf;
+	int rc;
+
+	rc = pci_folder_open(&folder, neighbours->root, addr, err);
+	if (rc < 0)
+		return rc == -ENODEV ? 0 : rc;
+	/* Most functions of a host are none: a look at one link is enough for those. */
+	if (!read_pf_of(&folder, &pf))
+		return 0;
+	if (*n == *room) {
+		more = realloc(*vfs, 2 * *room * sizeof(**vfs));
+		if (!more)
+			return err_set(err, -ENOMEM, "sysfs", "out of memory");
+		*vfs = more;
+		*room *= 2;
+	}
+	rc = read_from(neighbours, &folder, &(*vfs)[*n], err);
+	if (!rc)
+		(*n)++;
+	if (rc == -EIO)
+		log_warning("left out: %s", err->text);
+	return rc == -EIO || rc == -ENODEV || rc == -EINVAL ? 0 : rc;
 }
 
 int vf_enumerate(const char *root, struct vf **vfs, size_t *n, struct err *err)
 {
-	_cleanup_(cleanup_neighbours) struct neighbours neighbours = { .root = root,
-								       .group.number = -1 };
+	_cleanup_(cleanup_neighbours) struct neighbours neighbours = NEIGHBOURS_NONE(root);
 	_cleanup_free_ struct pci_addr *addrs = NULL;
 	_cleanup_free_ struct vf *found = NULL;
-	struct err why = { 0 };
-	struct pci_addr pf;
-	size_t n_addrs, count = 0, kept = 0;
+	size_t n_addrs, count = 0, room = 8;
+	struct err why;
 	int rc;
 
 	rc = pci_list_functions(root, &addrs, &n_addrs, err);
 	if (rc < 0)
 		return rc;
-	/* Most functions of a host are none: a look at one link is enough for those. */
-	for (size_t i = 0; i < n_addrs; i++) {
-		if (!read_pf_of(root, &addrs[i], &pf))
-			addrs[count++] = addrs[i];
-	}
-	found = calloc(count + 1, sizeof(*found));
+	found = calloc(room, sizeof(*found));
 	if (!found)
 		return err_set(err, -ENOMEM, "sysfs", "out of memory");
-	for (size_t i = 0; i < count; i++) {
-		rc = read_with(&neighbours, &addrs[i], &found[kept], &why);
-		if (!rc)
-			kept++;
-		else if (rc == -EIO)
-			log_warning("left out: %s", why.text);
-		else if (rc != -ENODEV && rc != -EINVAL)
+	for (size_t i = 0; i < n_addrs; i++) {
+		rc = add_vf(&neighbours, &addrs[i], &found, &count, &room, &why);
+		if (rc < 0)
 			return err_set(err, rc, why.step, "%s", why.text);
 	}
 	*vfs = take_ptr(found);
-	*n = kept;
+	*n = count;
 	return 0;
 }
 

@@ -111,7 +111,6 @@ TEST_F(errors, a_host_without_pci) {
 	EXPECT_EQ(0, count_vfs());
 	EXPECT_EQ(0, pf_enumerate(self->root, &pfs, &n, &self->err));
 	EXPECT_EQ(0, n);
-	EXPECT_NE(NULL, pfs);
 	EXPECT_EQ(-ENODEV, pf_find(self->root, "eth0", &self->addr, &self->err));
 }
 

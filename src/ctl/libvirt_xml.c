@@ -73,7 +73,7 @@ static void print_memory(FILE *out, const struct vm_facts *facts)
 
 static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 {
-	char *interface = NULL, *memory = NULL, buf[300];
+	char *interface = NULL, *memory = NULL, buf[VM_HINT_MAX];
 	const char *hint = vm_facts_mac_hint(facts, buf, sizeof(buf));
 	size_t size;
 	FILE *out;

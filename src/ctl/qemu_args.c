@@ -88,7 +88,7 @@ static json_object *make_hints(const struct vm_facts *facts)
 {
 	json_object *hints = json_object_new_array();
 	const char *hint[5];
-	char about_mac[300];
+	char about_mac[VM_HINT_MAX];
 	size_t n = 0;
 
 	hint[n++] = "-m, -object and -machine are once for the whole VM: its memory must be shared "

@@ -77,13 +77,14 @@ static void print_heading(json_object *pf)
 static void add_row(struct output_table *table, json_object *vf)
 {
 	const bool held = json_at(vf, "held_by") && !json_at(vf, "state");
+	const char *mac = json_text(vf, "mac");
 
 	output_row(table);
 	output_cell(table, "%s", json_text(vf, "name"));
 	output_cell(table, "%s", json_text(vf, "address"));
 	output_cell(table, "%s", json_text(vf, "driver"));
 	output_cell(table, "%s", json_text(vf, "netdev"));
-	output_cell(table, "%s", json_text(vf, "mac"));
+	output_cell(table, "%s", strcmp(mac, "00:00:00:00:00:00") ? mac : ""); /* the PF has none */
 	output_cell(table, "%s", json_text(vf, "numa_node"));
 	output_cell(table, "%s", json_text(vf, "iommu_group"));
 	output_cell(table, "%s", json_text(vf, "relay"));

@@ -105,9 +105,11 @@ static const char *usable_mac(const char *text)
 		       : NULL;
 }
 
-/* The device's own once it is attached; before that, what the PF holds for the VF. */
+/* The PF delivers to the VF what is addressed as the PF says. Where it says nothing, the address
+ * that the device has started with is the one. */
 static void find_mac(struct ctl *ctl, struct vm_facts *facts)
 {
+	json_object *vf = NULL;
 	struct devname dev;
 	struct err err;
 
@@ -116,12 +118,19 @@ static void find_mac(struct ctl *ctl, struct vm_facts *facts)
 			      (dev.kind == DEVNAME_PCI || dev.kind == DEVNAME_PF_VF));
 	if (!facts->is_function)
 		return;
-	facts->vf_mac = usable_mac(json_text(facts->relay, "device_detail.mac"));
-	if (!facts->vf_mac && ctl_try_call(ctl, "vf-list", NULL, &facts->vfs, &err) == CTL_OK)
-		facts->vf_mac = usable_mac(
-			json_text(vf_of_relay(json_at(facts->vfs, "pfs"), facts->id), "mac"));
+	facts->device_mac = usable_mac(json_text(facts->relay, "device_detail.mac"));
+	if (ctl_try_call(ctl, "vf-list", NULL, &facts->vfs, &err) == CTL_OK)
+		vf = vf_of_relay(json_at(facts->vfs, "pfs"), facts->id);
+	facts->vf_mac = usable_mac(json_text(vf, "mac"));
+	if (!facts->vf_mac)
+		facts->vf_mac = facts->device_mac;
 	if (!facts->mac)
 		facts->mac = facts->vf_mac;
+}
+
+static bool differ(const char *a, const char *b)
+{
+	return a && b && strcasecmp(a, b) != 0;
 }
 
 const char *vm_facts_mac_hint(const struct vm_facts *facts, char *buf, size_t size)
@@ -134,11 +143,16 @@ const char *vm_facts_mac_hint(const struct vm_facts *facts, char *buf, size_t si
 			 "addressed to it: ask again when relay %u has its device, or choose one "
 			 "with VIO4WD_VF_OPTIONS",
 			 facts->id);
-	else if (facts->vf_mac && strcasecmp(facts->mac, facts->vf_mac) != 0)
+	else if (differ(facts->mac, facts->vf_mac))
 		snprintf(buf, size,
 			 "the VF's own MAC address is %s: frames to another one do not arrive "
 			 "unless the PF trusts the VF (VIO4WD_VF_OPTIONS)",
 			 facts->vf_mac);
+	else if (differ(facts->vf_mac, facts->device_mac))
+		snprintf(buf, size,
+			 "the PF gives this VF the MAC address %s, but the device has started with "
+			 "%s: was the PF's interface down? Set it up, then remove and add relay %u",
+			 facts->vf_mac, facts->device_mac, facts->id);
 	else
 		return NULL;
 	return buf;

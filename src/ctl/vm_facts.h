@@ -18,8 +18,9 @@ struct vm_facts {
 	/* of the daemon */
 	json_object *relay, *config, *vfs;
 	const char *socket;
-	bool is_function;   /* the device is a PCI function, as a VF is */
-	const char *vf_mac; /* what the function receives; NULL: not known */
+	bool is_function;	/* the device is a PCI function, as a VF is */
+	const char *vf_mac;	/* what the PF delivers to it; NULL: not known */
+	const char *device_mac; /* what it has started with */
 	bool relay_is_server;
 	bool mrg_rxbuf;
 	bool jumbo;
@@ -43,6 +44,7 @@ struct vm_facts {
  * when the command must return (--help included). */
 int vm_facts_get(struct ctl *ctl, int argc, char **argv, struct vm_facts *facts, bool *stop);
 /* What is to be known about the VM's MAC address; NULL: nothing. Returns buf. */
+#define VM_HINT_MAX 300
 const char *vm_facts_mac_hint(const struct vm_facts *facts, char *buf, size_t size);
 void vm_facts_clear(struct vm_facts *facts);
 

@@ -136,6 +136,21 @@ TEST_F(ctl, the_vm_of_a_vf_has_its_mac) {
 	EXPECT_IN("# the VF's own MAC address is", self->error);
 }
 
+/* As DPDK's igb VF driver does when the PF does not answer it. */
+TEST_F(ctl, the_mac_of_the_pf_is_the_one) {
+	self->result = VF_RELAY "\"9e:12:34:56:78:9a\"}}";
+	self->vfs = "{\"pfs\":[{\"vfs\":[{\"relay\":1,\"mac\":\"52:54:00:00:00:a2\"}]}]}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_IN(",mac=52:54:00:00:00:a2", self->out);
+	EXPECT_IN("# the PF gives this VF the MAC address 52:54:00:00:00:a2, but the device has "
+		  "started with 9e:12:34:56:78:9a",
+		  self->error);
+	self->vfs = "{\"pfs\":[{\"vfs\":[{\"relay\":1,\"mac\":\"00:00:00:00:00:00\"}]}]}";
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_IN(",mac=9e:12:34:56:78:9a", self->out);
+	EXPECT_EQ(NULL, strstr(self->error, "the PF"));
+}
+
 TEST_F(ctl, the_mac_of_a_vf_before_it_is_attached) {
 	self->result = VF_RELAY "null}}";
 	self->vfs = "{\"pfs\":[{\"vfs\":[]},{\"vfs\":[{\"relay\":null},"

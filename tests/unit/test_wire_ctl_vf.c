@@ -16,7 +16,7 @@
 	"\"held_by\":null}"
 #define VF2                                                                                        \
 	"{\"index\":2,\"name\":\"ens3.vf2\",\"address\":\"0000:01:10.4\",\"driver\":\"vfio-pci\"," \
-	"\"netdev\":null,\"mac\":null,\"numa_node\":0,\"iommu_group\":19,"                         \
+	"\"netdev\":null,\"mac\":\"00:00:00:00:00:00\",\"numa_node\":0,\"iommu_group\":19,"        \
 	"\"shares_group_with\":[],\"relay\":null,\"state\":null,"                                  \
 	"\"held_by\":\"VIRTIOFWD_BIND_VFIO_PCI\"}"
 #define ENS3                                                                                              \

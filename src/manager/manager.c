@@ -18,6 +18,7 @@
 #include "manager/bindings.h"
 #include "manager/jobs.h"
 #include "manager/notify.h"
+#include "manager/relay_launcher.h"
 #include "manager/sampler.h"
 #include "manager/svc_control.h"
 #include "manager/svc_zmq.h"
@@ -221,6 +222,7 @@ static int start(struct manager *m, struct err *err)
 	wishes_restore(m);
 	/* Relays start while the rest is being set up. */
 	m->setup = (struct relay_setup){ .event = m->event,
+					 .launcher = relay_launcher_find(&m->user),
 					 .program = m->relay_program,
 					 .cfg = m->cfg,
 					 .user = &m->user,

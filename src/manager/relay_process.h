@@ -50,6 +50,7 @@ struct relay_events {
 
 struct relay_setup { /* what all relays share; outlives them */
 	sd_event *event;
+	const struct relay_launcher *launcher; /* of new processes */
 	const char *program;
 	const struct config *cfg; /* replaced by a reload */
 	const struct relay_user *user;
@@ -67,9 +68,11 @@ struct relay {
 	struct cpuset cpus;
 	void *userdata; /* of the owner */
 
-	pid_t pid; /* 0: none */
+	const struct relay_launcher *launcher; /* of its process */
+	void *launch;			       /* the launcher's, while it has something to do */
+	bool launching;			       /* there is no process yet */
+	pid_t pid;			       /* 0: none */
 	int pidfd;
-	bool child;   /* else adopted: how it ends cannot be known */
 	bool adopted; /* waits for its snapshot */
 	struct rpc_conn *conn;
 	sd_event_source *exit_source;
@@ -89,9 +92,11 @@ struct relay {
 	char dpdk[64];
 };
 
-/* Makes the process, or adopts the one that serves its socket. */
+/* Makes the process, or adopts the one that serves a socket of this number. */
 int relay_new(struct relay **relay, struct relay_setup *setup, unsigned int number, int numa_node,
 	      const struct cpuset *cpus, struct err *err);
+/* Has an earlier manager left a process of this number (or its socket)? */
+bool relay_left(const struct relay_setup *setup, unsigned int number);
 /* Ends it: asks, then SIGTERM, then SIGKILL after 300 ms; then calls stopped(). */
 void relay_stop(struct relay *relay);
 /* Forgets the process without ending it (it goes on forwarding). */

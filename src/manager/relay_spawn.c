@@ -1,91 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "manager/relay_spawn.h"
-
+/*
+ * Relays as child processes, in sessions of their own: a terminal's signals are the manager's
+ * business. They survive it when it is killed; then another manager may have to find out that one
+ * has ended that is not its child.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/log.h"
-
-/* Memory of a relay that cannot take hugepages as it needs them: address space that is reserved at
- * start, of which only what is used costs anything. */
-#define RELAY_MEMORY_MB 2048
-
-#define ARGS_MAX 40
-
-struct args {
-	char *argv[ARGS_MAX + 1];
-	unsigned int n;
-	bool failed;
-};
-
-static void arg(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void arg(struct args *a, const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	if (a->n >= ARGS_MAX || vasprintf(&text, fmt, ap) < 0)
-		a->failed = true;
-	else
-		a->argv[a->n++] = text;
-	va_end(ap);
-}
-
-static void fill_args(struct args *a, const struct relay *relay)
-{
-	const struct config *cfg = relay->setup->cfg;
-	const struct relay_user *user = relay->setup->user;
-	char cpus[1024];
-
-	cpuset_format(&relay->cpus, cpus, sizeof(cpus));
-	arg(a, "%s", relay->setup->program);
-	arg(a, "--relay");
-	arg(a, "%u", relay->number);
-	arg(a, "--socket");
-	arg(a, "%s", relay->socket);
-	arg(a, "--cpus");
-	arg(a, "%s", cpus);
-	arg(a, "--control-cpu");
-	arg(a, "%d", cfg->master_lcore);
-	arg(a, "--numa-node");
-	arg(a, "%d", relay->numa_node);
-	arg(a, "--user");
-	arg(a, "%s", user->name);
-	arg(a, "--group");
-	arg(a, "%s", user->group_name);
-	if (user->groups[0]) {
-		arg(a, "--groups");
-		arg(a, "%s", user->groups);
-	}
-	arg(a, "--poll");
-	arg(a, "%s", cfg->poll_mode == CONFIG_POLL_BUSY ? "busy" : "adaptive");
-	arg(a, "--max-sleep-us");
-	arg(a, "%u", cfg->max_sleep_us);
-	arg(a, "--hugepages");
-	arg(a, "%s", cfg->hugepages ? "yes" : "no");
-	if (!cfg->hugepages) {
-		arg(a, "--memory");
-		arg(a, "%u", RELAY_MEMORY_MB);
-	}
-	if (cfg->vfio_vf_token) {
-		arg(a, "--vf-token");
-		arg(a, "%s", cfg->vfio_vf_token);
-	}
-	arg(a, "--log-level");
-	arg(a, "%d", log_level());
-}
+#include "manager/pidfd.h"
+#include "manager/relay_args.h"
+#include "manager/relay_launcher.h"
 
 /* Without what the service manager told only us. */
 static char **environment(void)
@@ -109,9 +41,9 @@ static char **environment(void)
 	return env;
 }
 
-pid_t relay_spawn(const struct relay *relay, struct err *err)
+/* Returns the pid or a negative errno. */
+static pid_t spawn(const char *program, char **argv)
 {
-	struct args args = { 0 };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -119,7 +51,6 @@ pid_t relay_spawn(const struct relay *relay, struct err *err)
 	pid_t pid = -1;
 	int rc = ENOMEM;
 
-	fill_args(&args, relay);
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
@@ -129,51 +60,83 @@ pid_t relay_spawn(const struct relay *relay, struct err *err)
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 						POSIX_SPAWN_SETSID);
-	if (!args.failed && env)
-		rc = posix_spawn(&pid, relay->setup->program, &files, &attr, args.argv, env);
+	if (env)
+		rc = posix_spawn(&pid, program, &files, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
-	for (unsigned int i = 0; i < args.n; i++)
-		free(args.argv[i]);
 	free(env);
-	if (rc)
-		return err_set(err, -rc, "start", "cannot start %s: %s", relay->setup->program,
-			       strerror(rc));
-	return pid;
+	return rc ? -rc : pid;
 }
 
-int64_t pid_started(pid_t pid)
+static int start_child(const struct relay *relay, pid_t *pid, struct err *err)
 {
-	char path[64], line[1024];
-	unsigned long long ticks = 0;
-	struct timespec up;
-	const char *rest = NULL;
-	FILE *f;
+	struct relay_args args;
+	int rc;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	/* The name in parentheses may hold anything: fields are counted from its end. */
-	if (f && fgets(line, sizeof(line), f))
-		rest = strrchr(line, ')');
-	if (f)
-		fclose(f);
-	if (!rest || sscanf(rest,
-			    ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %*s %*s %llu",
-			    &ticks) != 1)
-		return time(NULL);
-	clock_gettime(CLOCK_BOOTTIME, &up);
-	return time(NULL) - (up.tv_sec - (int64_t)(ticks / sysconf(_SC_CLK_TCK)));
+	rc = relay_args_fill(&args, relay, true, err);
+	if (rc < 0)
+		return rc;
+	*pid = spawn(args.argv[0], args.argv);
+	relay_args_free(&args);
+	if (*pid < 0)
+		return err_set(err, *pid, "start", "cannot start %s: %s", relay->setup->program,
+			       strerror(-*pid));
+	return 0;
 }
 
-int pidfd_of(pid_t pid)
+static void start(struct relay *relay)
 {
-	const int fd = syscall(SYS_pidfd_open, pid, 0);
+	struct err err;
+	pid_t pid;
+	int pidfd;
 
-	return fd < 0 ? -errno : fd;
+	if (start_child(relay, &pid, &err) < 0) {
+		relay_launch_failed(relay, &err);
+		return;
+	}
+	pidfd = pidfd_of(pid);
+	if (pidfd < 0) {
+		/* Cannot be watched, so it must not run. It is not reaped yet: the pid is its. */
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		err_set(&err, pidfd, "start", "cannot watch a new process: %s", strerror(-pidfd));
+		relay_launch_failed(relay, &err);
+		return;
+	}
+	relay_launched(relay, pid, pidfd);
 }
 
-int pidfd_signal(int pidfd, int signal)
+static void ended(struct relay *relay)
 {
-	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+	siginfo_t info = { 0 };
+	char how[120];
+
+	if (waitid(P_PID, relay->pid, &info, WEXITED) == 0)
+		pid_end_text(how, sizeof(how), info.si_code, info.si_status);
+	else if (errno == ECHILD)
+		snprintf(how, sizeof(how),
+			 "ended (an earlier manager started it: how is not "
+			 "known)");
+	else
+		snprintf(how, sizeof(how), "ended (%s)", strerror(errno));
+	relay_ended(relay, how);
 }
+
+/* A start is over before start() returns. */
+static void nothing(struct relay *relay)
+{
+}
+
+static void socket_path(const struct relay_setup *setup, unsigned int number, char *buf,
+			size_t size)
+{
+	snprintf(buf, size, "%s/relay-%u", setup->cfg->runtime_dir, number);
+}
+
+const struct relay_launcher relay_spawn_launcher = {
+	.start = start,
+	.cancel = nothing,
+	.ended = ended,
+	.forget = nothing,
+	.socket = socket_path,
+};

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -40,6 +41,44 @@ int relay_user_find(struct relay_user *user, const char *socket_group, struct er
 		user->gids[user->n_gids++] = gr->gr_gid;
 	}
 	return 0;
+}
+
+/* The group that sockets are given stays the first one. */
+static void take_groups(struct relay_user *user, gid_t first, const gid_t *gids, int n)
+{
+	size_t len = 0;
+
+	user->gids[0] = first;
+	user->n_gids = 1;
+	user->groups[0] = '\0';
+	for (int i = 0; i < n && user->n_gids < RELAY_USER_GROUPS_MAX; i++) {
+		if (gids[i] != first && gids[i] != user->gid)
+			user->gids[user->n_gids++] = gids[i];
+	}
+	for (unsigned int i = 0; i < user->n_gids; i++) {
+		const struct group *gr = getgrgid(user->gids[i]);
+
+		if (gr && len + strlen(gr->gr_name) + 2 < sizeof(user->groups))
+			len += sprintf(user->groups + len, "%s%s", len ? "," : "", gr->gr_name);
+	}
+}
+
+void relay_user_of_unit(struct relay_user *user)
+{
+	gid_t gids[RELAY_USER_GROUPS_MAX];
+	gid_t first = user->n_gids ? user->gids[0] : user->gid;
+	int n = RELAY_USER_GROUPS_MAX;
+	bool member = first == user->gid;
+
+	if (getgrouplist(user->name, user->gid, gids, &n) < 0)
+		n = RELAY_USER_GROUPS_MAX; /* those that fit are there */
+	for (int i = 0; i < n; i++)
+		member |= gids[i] == first;
+	if (!member && first != 0)
+		log_notice("user %s of the relays is not in group %s (VIRTIOFWD_SOCKET_GROUP); "
+			   "where they need it: usermod -aG %s %s",
+			   user->name, user->groups, user->groups, user->name);
+	take_groups(user, member ? first : user->gid, gids, n);
 }
 
 bool relay_user_may(const struct relay_user *user, const struct stat *st, mode_t want)

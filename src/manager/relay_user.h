@@ -13,7 +13,7 @@
 
 #include "common/err.h"
 
-#define RELAY_USER_GROUPS_MAX 4
+#define RELAY_USER_GROUPS_MAX 32
 
 struct relay_user {
 	char name[64];	     /* of the user */
@@ -21,11 +21,13 @@ struct relay_user {
 	char groups[256];    /* "kvm", comma-separated names of the supplementary ones; or "" */
 	uid_t uid;
 	gid_t gid;
-	gid_t gids[RELAY_USER_GROUPS_MAX];
+	gid_t gids[RELAY_USER_GROUPS_MAX]; /* the first: what QEMU's sockets are given */
 	unsigned int n_gids;
 };
 
 int relay_user_find(struct relay_user *user, const char *socket_group, struct err *err);
+/* Started by systemd it has the groups that the user database gives it, and no others. */
+void relay_user_of_unit(struct relay_user *user);
 /* Do the mode bits let it? want: S_IROTH, S_IWOTH, S_IXOTH or'ed. */
 bool relay_user_may(const struct relay_user *user, const struct stat *st, mode_t want);
 

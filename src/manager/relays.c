@@ -77,12 +77,9 @@ static struct relay *new_process(struct manager *m, unsigned int number, int nod
 static void adopt_others(struct manager *m)
 {
 	for (unsigned int number = m->n_nodes; number < MANAGER_MAX_PROCESSES; number++) {
-		char path[CONFIG_SOCKET_PATH_MAX + 1], name[32];
 		struct err err;
 
-		snprintf(name, sizeof(name), "relay-%u", number);
-		manager_path(m, path, sizeof(path), name);
-		if (access(path, F_OK) == 0 &&
+		if (relay_left(&m->setup, number) &&
 		    !new_process(m, number, m->nodes[number % m->n_nodes], &err))
 			log_error("%s", err.text);
 	}

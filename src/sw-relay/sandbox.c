@@ -34,18 +34,24 @@ static void raise_limit(int resource, const char *name, rlim_t wanted)
 	(void)setrlimit(resource, &limit);
 }
 
+/* With none to lose nothing is called: a unit of systemd may not allow it any more. */
 static int set_capabilities(bool keep_permitted)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 },
+				      now[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	bool none = true;
 
-	if (keep_permitted) {
-		if (syscall(SYS_capget, &header, data) < 0)
-			return -errno;
-		data[0].inheritable = 0;
-		data[1].inheritable = 0;
+	if (syscall(SYS_capget, &header, now) < 0)
+		return -errno;
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		none &= !now[i].permitted && !now[i].inheritable;
+		if (keep_permitted) {
+			data[i] = now[i];
+			data[i].inheritable = 0;
+		}
 	}
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+	return none || syscall(SYS_capset, &header, data) == 0 ? 0 : -errno;
 }
 
 int sandbox_prepare(struct err *err)
@@ -115,7 +121,7 @@ int sandbox_enter(const struct relay_options *o, struct err *err)
 	int r;
 
 	if (geteuid() != 0) {
-		log_notice("not started as root: stays user %u, group %u", geteuid(), getegid());
+		log_info("not started as root: stays user %u, group %u", geteuid(), getegid());
 	} else {
 		r = change_ids(o, err);
 		if (r < 0)

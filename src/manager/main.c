@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/config.h"
 #include "common/log.h"
+#include "manager/hugepages.h"
 #include "manager/manager.h"
 #include "manager/release.h"
 
@@ -22,6 +24,7 @@ struct options {
 	const char *config_file;
 	const char *relay_program;
 	bool release_devices;
+	bool reserve_hugepages;
 };
 
 static void usage(FILE *out)
@@ -37,12 +40,14 @@ static void usage(FILE *out)
 		"  -r, --relay-program PATH  the relay (default: vio4wd-relay beside this program)\n"
 		"      --release-devices     give every VF that was taken its own driver back, and\n"
 		"                            end; before the software is removed\n"
+		"      --reserve-hugepages   make the hugepages of VIO4WD_NR_HUGEPAGES, and end\n"
 		"  -f, --foreground          do not detach; always so, taken for 1.1's scripts\n"
 		"  -h, --help                this text\n"
 		"  -V, --version             the version\n"
 		"\n"
 		"Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT stop everything.\n"
-		"Exit status: 0 after a stop, 1 when it cannot start, 2 for wrong options.\n"
+		"Exit status: 0 after a stop, 1 when it cannot start, 2 for wrong options, 78 for a\n"
+		"broken configuration.\n"
 		"See vio4wd(8), virtioforwarder(5), vio4wdctl(1).\n",
 		CONFIG_DEFAULT_FILE);
 }
@@ -54,6 +59,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "config", required_argument, NULL, 'c' },
 		{ "relay-program", required_argument, NULL, 'r' },
 		{ "release-devices", no_argument, NULL, 'R' },
+		{ "reserve-hugepages", no_argument, NULL, 'H' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -71,6 +77,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'R':
 			options->release_devices = true;
+			break;
+		case 'H':
+			options->reserve_hugepages = true;
 			break;
 		case 'f':
 			break;
@@ -156,6 +165,23 @@ static int give_back(struct config *cfg)
 	return rc < 0;
 }
 
+/* Every node is tried, whatever comes of another. */
+static int reserve_hugepages(struct config *cfg)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < cfg->n_nr_hugepages; i++) {
+		struct err err;
+
+		if (hugepages_reserve("", &cfg->nr_hugepages[i], &err) < 0) {
+			log_error("%s", err.text);
+			status = 1;
+		}
+	}
+	config_free(cfg);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .config_file = CONFIG_DEFAULT_FILE };
@@ -172,10 +198,12 @@ int main(int argc, char **argv)
 	umask(022);
 	cfg = read_config(options.config_file);
 	if (!cfg)
-		return 1;
+		return EX_CONFIG;
 	log_set_level(cfg->log_level);
 	if (options.release_devices)
 		return give_back(cfg);
+	if (options.reserve_hugepages)
+		return reserve_hugepages(cfg);
 	if (geteuid() != 0)
 		log_warning("not started as root: relays cannot change their user, and most "
 			    "devices cannot be opened");

@@ -42,8 +42,9 @@ static void restore_attributes(const struct vf *vf, const struct binding_state *
 {
 	struct err err = { 0 };
 	char name[PCI_ADDR_STRLEN];
+	const int rc = sriov_set_attributes(vf->pf_netdev, vf->index, &before->attributes, &err);
 
-	if (sriov_set_attributes(vf->pf_netdev, vf->index, &before->attributes, &err) < 0)
+	if (rc < 0 && rc != -ENODEV)
 		log_warning("%s: the PF's settings of it are not as they were before: %s",
 			    pci_addr_format(&vf->addr, name), err.text);
 }

@@ -63,9 +63,25 @@ static void tell(struct vf_monitor *monitor, struct udev_device *device)
 		monitor->fn(&event, monitor->userdata);
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+/*
+ * The kernel drops what comes from an overrun on until the socket is empty, and tells of it only
+ * once. So all is thrown away first: whoever looks at everything after that misses nothing.
+ */
+static void lose(struct vf_monitor *monitor)
 {
 	const struct vf_event lost = { .kind = VF_EVENT_LOST };
+	const int fd = udev_monitor_get_fd(monitor->monitor);
+	char byte;
+
+	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
+	       errno == EINTR)
+		;
+	log_notice("udev: events were lost; all VFs are looked at anew");
+	monitor->fn(&lost, monitor->userdata);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
 	struct vf_monitor *monitor = userdata;
 
 	for (int i = 0; i < BATCH; i++) {
@@ -76,8 +92,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 		if (device) {
 			tell(monitor, device);
 		} else if (errno == ENOBUFS) {
-			log_notice("udev: events were lost; all VFs are looked at anew");
-			monitor->fn(&lost, monitor->userdata);
+			lose(monitor);
 		} else {
 			/* Nothing more, or a message that is malformed: the loop comes back when
 			 * there are others. */

@@ -10,6 +10,7 @@
 
 #include "common/sysfs.h"
 #include "udev/kernel.h"
+#include "udev/module.h"
 #include "udev/pci_sysfs.h"
 
 static int refused(const char *addr, const char *attribute, int rc, struct err *err)
@@ -70,14 +71,24 @@ int driver_override_write(const char *root, const struct pci_addr *addr, const c
 	return rc < 0 ? refused(name, "driver_override", rc, err) : 0;
 }
 
+static int write_unbind(const char *root, const char *name, const char *driver)
+{
+	return kernel_write(root, name, "/sys/bus/pci/drivers/%s/unbind", driver);
+}
+
 int driver_unbind(const char *root, const struct pci_addr *addr, const char *driver,
 		  struct err *err)
 {
 	char now[VF_DRIVER_MAX], name[PCI_ADDR_STRLEN];
 	int rc;
 
-	rc = kernel_write(root, pci_addr_format(addr, name), "/sys/bus/pci/drivers/%s/unbind",
-			  driver);
+	rc = write_unbind(root, pci_addr_format(addr, name), driver);
+	/* bus_add_driver() has devices probed before it makes this file: the first VFs of a host
+	 * are seen then. */
+	if (rc == -ENOENT) {
+		module_settle(root, driver);
+		rc = write_unbind(root, name, driver);
+	}
 	if (rc == 0)
 		return 0;
 	/* Somebody else was faster, or the driver's module has just gone. */

@@ -96,16 +96,14 @@ static int refused(const char *driver, int rc, struct err *err)
 		       driver, strerror(-rc), driver);
 }
 
-int module_load(const char *root, const char *driver, struct err *err)
+/* Waits until whoever loads it already has loaded it. */
+static int insert(const char *driver)
 {
 	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
 	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
 	struct kmod_list *entry;
 	int rc;
 
-	rc = module_find(root, driver, err);
-	if (rc < 0 || driver_is_there(root, driver))
-		return rc;
 	rc = look_up(&ctx, driver, &list);
 	kmod_list_foreach(entry, list)
 	{
@@ -115,7 +113,24 @@ int module_load(const char *root, const char *driver, struct err *err)
 			rc = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
 		kmod_module_unref(module);
 	}
+	return rc;
+}
+
+int module_load(const char *root, const char *driver, struct err *err)
+{
+	int rc;
+
+	rc = module_find(root, driver, err);
+	if (rc < 0 || driver_is_there(root, driver))
+		return rc;
+	rc = insert(driver);
 	if (rc < 0)
 		return refused(driver, rc, err);
 	return driver_is_there(root, driver) ? 0 : refused(driver, -ENODEV, err);
+}
+
+void module_settle(const char *root, const char *driver)
+{
+	if (!root[0])
+		insert(driver);
 }

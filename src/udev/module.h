@@ -13,4 +13,8 @@ int module_find(const char *root, const char *driver, struct err *err);
 /* Loads the driver's module, with what it needs, unless the driver is there. */
 int module_load(const char *root, const char *driver, struct err *err);
 
+/* A driver takes devices before it has all its files in sysfs: waits until its module, which
+ * somebody else loads, is complete. */
+void module_settle(const char *root, const char *driver);
+
 #endif

@@ -22,6 +22,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_pause.h>
+#include <rte_vfio.h>
 
 #include "common/log.h"
 #include "sw-relay/backend_port.h"
@@ -303,6 +304,13 @@ static void find_limits(struct port_backend *p, const struct backend_request *re
 	p->prepare = b->tx_offloads & ~OFFLOAD_MULTI_SEGS;
 }
 
+/* EAL looks for VFIO when it starts; its modules may have been loaded for this very device. */
+static void enable_vfio(void)
+{
+	if (!rte_vfio_is_enabled("vfio"))
+		rte_vfio_enable("vfio");
+}
+
 static int plug(struct port_backend *p, const struct backend_request *req, struct err *err)
 {
 	const struct devname *dev = &req->device;
@@ -316,6 +324,7 @@ static int plug(struct port_backend *p, const struct backend_request *req, struc
 			       "built for; another process has to take it",
 			       dev->text, RTE_MAX_ETHPORTS);
 	if (dev->kind == DEVNAME_PCI) {
+		enable_vfio();
 		snprintf(p->bus, sizeof(p->bus), "pci");
 		pci_addr_format(&dev->pci, p->name);
 	} else {

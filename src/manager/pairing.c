@@ -423,10 +423,12 @@ static void look(struct pairing *p)
 	const bool present = p->seen.present;
 
 	p->env->look(p);
-	if (p->seen.present && !present) {
+	if (p->seen.present && !present)
+		p->rest_until_us = 0;
+	/* Nor is what is not there to blame for what happened to it. */
+	if (p->seen.present != present) {
 		clear_failure(p, STEP_BIND);
 		clear_failure(p, STEP_ATTACH);
-		p->rest_until_us = 0;
 	}
 }
 

@@ -17,7 +17,9 @@ from typing import Callable, Dict, List, Optional
 
 TOP = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
+CACHE = Path(os.environ.get("VIO4WD_CACHE", "/var/cache/vio4wd"))
 NOTHING_SELECTED = 5  # pytest's exit status
+VM_BROKE = 125  # that of tests/vm/run
 FORMATTER = "14"  # the clang-format whose output is the house style; others differ in details
 
 
@@ -158,6 +160,8 @@ def vm_stage(build: Build, name: str, *args: str) -> Result:
     """Each file in a boot of its own, as its results are kept: in build/vm/FILE."""
     if not build.ready():
         return failure(f"{name}: the build in {build.folder} failed")
+    if not (CACHE / "vm/stamp").exists():
+        return failure(f"{name}: no virtual machine in {CACHE}: run make setup")
     total = Result()
     for path in sorted((TOP / "tests/vm").glob("test_*.py")):
         results = build.folder / "vm" / path.stem
@@ -175,6 +179,9 @@ def vm_stage(build: Build, name: str, *args: str) -> Result:
         if args and status == NOTHING_SELECTED and "\n1..0" in text:
             status = 0
         print(f"-- {path.stem}: {time.monotonic() - start:.0f} s")
+        if status == VM_BROKE:
+            total.add(failure(f"{name}: {path.stem}: the virtual machine, see {results}"))
+            status = 0
         total.add(read_tap(text, f"{name}: {path.stem}", status))
     return total
 

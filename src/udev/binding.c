@@ -35,14 +35,25 @@ static bool wants_attributes(const struct vf_attributes *a)
 	return a->has_mac || a->vlan >= 0 || a->qos >= 0 || a->trust >= 0 || a->spoofchk >= 0;
 }
 
-/* What the PF says of the VF; unset where it says nothing. */
-static int read_attributes(const struct binding_plan *plan, const struct vf *vf,
+/* What somebody has told the PF: an address that the VF's driver made up is none. */
+static int ask_pf(const char *root, const struct vf *vf, struct vf_attributes *attributes,
+		  struct err *err)
+{
+	const int rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+
+	if (rc == 0 && vf_mac_is_random(root, vf, attributes->mac))
+		memset(attributes->mac, 0, sizeof(attributes->mac));
+	return rc;
+}
+
+/* Unset where the PF says nothing. */
+static int read_attributes(const char *root, const struct binding_plan *plan, const struct vf *vf,
 			   struct vf_attributes *attributes, struct err *err)
 {
 	struct err why = { 0 };
 	int rc;
 
-	rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, &why);
+	rc = ask_pf(root, vf, attributes, &why);
 	if (rc == 0 || (rc == -EOPNOTSUPP && !wants_attributes(&plan->attributes)))
 		return 0;
 	if (rc == -EOPNOTSUPP && vf->pf_netdev[0])
@@ -83,18 +94,19 @@ int binding_inspect(const char *root, const struct binding_plan *plan, struct bi
 		return rc;
 	strcpy(now->driver, vf.driver);
 	rc = inspect_vf(root, plan, &vf, err);
-	return rc ? rc : read_attributes(plan, &vf, &now->attributes, err);
+	return rc ? rc : read_attributes(root, plan, &vf, &now->attributes, err);
 }
 
 /* A VF without MAC address gets a random one each time that a driver starts it. */
-static int make_mac(const struct vf *vf, struct vf_attributes *wanted, struct err *err)
+static int make_mac(const char *root, const struct vf *vf, struct vf_attributes *wanted,
+		    struct err *err)
 {
 	static const uint8_t zero[6];
 	struct vf_attributes now;
 	int rc;
 
 	/* A PF that tells of none takes none either. */
-	if (sriov_get_attributes(vf->pf_netdev, vf->index, &now, NULL) < 0 || !now.has_mac ||
+	if (ask_pf(root, vf, &now, NULL) < 0 || !now.has_mac ||
 	    memcmp(now.mac, zero, sizeof(zero)) != 0)
 		return 0;
 	rc = vf_mac_make(vf, wanted->mac, err);
@@ -102,13 +114,14 @@ static int make_mac(const struct vf *vf, struct vf_attributes *wanted, struct er
 	return rc;
 }
 
-static int set_attributes(const struct binding_plan *plan, const struct vf *vf, struct err *err)
+static int set_attributes(const char *root, const struct binding_plan *plan, const struct vf *vf,
+			  struct err *err)
 {
 	struct vf_attributes wanted = plan->attributes;
 	int rc = 0;
 
 	if (plan->make_mac && !wanted.has_mac)
-		rc = make_mac(vf, &wanted, err);
+		rc = make_mac(root, vf, &wanted, err);
 	return rc ? rc : sriov_set_attributes(vf->pf_netdev, vf->index, &wanted, err);
 }
 
@@ -181,7 +194,7 @@ int binding_bind(const char *root, const struct binding_plan *plan, struct err *
 	rc = vf_read(root, &plan->addr, &vf, err);
 	if (rc < 0)
 		return rc;
-	rc = set_attributes(plan, &vf, err);
+	rc = set_attributes(root, plan, &vf, err);
 	if (rc < 0)
 		return rc;
 	fault_point("bind.attributes");

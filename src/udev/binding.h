@@ -32,7 +32,7 @@ struct binding_plan {
 	struct pci_addr addr;
 	char driver[VF_DRIVER_MAX];	 /* vfio-pci, igb_uio, uio_pci_generic */
 	struct vf_attributes attributes; /* to set on the PF first; those that are set */
-	bool make_mac; /* when the PF holds none (all zero) and none is given: a stable one */
+	bool make_mac; /* when nobody gave it one (see binding_inspect): a stable one */
 	uid_t uid;     /* who opens the device: owner of /dev/vfio/GROUP or /dev/uioN */
 	gid_t gid;
 };
@@ -40,20 +40,22 @@ struct binding_plan {
 /*
  * May the device be taken, and can it be bound? Fills *now with what it is like. Refused, each
  * with its own words, code and next step:
- *   -ENODEV      no such PCI function
- *   -EINVAL      not a VF (a PF, or another kind of device)
- *   -EBUSY       its interface is up with an address (the link-local IPv6 one, which the kernel
- *                makes, does not count), has a master (bridge, bond) or another interface on it, or
- *                is in another network namespace; or somebody has its VFIO group open (a VM with it
- *                as hostdev; our own relay just as well); or it is bound to another driver for a
- *                purpose (vdpa: a vDPA device was made on it; pci-stub)
- *   -EXDEV       it shares its IOMMU group with other functions (who they are is told)
- *   -ENOTSUP     there is no IOMMU (vfio-pci needs one; what to put on the kernel command line);
- * the driver is a uio one (DPDK needs physical addresses for it, which the kernel shows to no
- * unprivileged relay); or plan->attributes are wanted of a PF that has no interface -ENOENT the
- * driver's module is missing A device that is on plan->driver already and not in use is fine: 0.
+ *   -ENODEV   no such PCI function
+ *   -EINVAL   not a VF (a PF, or another kind of device)
+ *   -EBUSY    its interface is up with an address (the link-local IPv6 one, which the kernel makes,
+ *             does not count), has a master (bridge, bond) or another interface on it, or is in
+ *             another network namespace; or somebody has its VFIO group open (a VM with it as
+ *             hostdev; our own relay just as well); or it is bound to another driver for a purpose
+ *             (vdpa: a vDPA device was made on it; pci-stub)
+ *   -EXDEV    it shares its IOMMU group with other functions (who they are is told)
+ *   -ENOTSUP  there is no IOMMU (vfio-pci needs one; what to put on the kernel command line); the
+ *             driver is a uio one (DPDK needs physical addresses for it, which the kernel shows to
+ *             no unprivileged relay); or attributes are wanted of a PF that has no interface
+ *   -ENOENT   the driver's module is missing
+ * A device that is on plan->driver already and not in use is fine: 0.
  *
- * now->attributes is all that the PF tells of the VF.
+ * now->attributes is all that the PF tells of the VF; the MAC address is zero when it is one that
+ * the VF's kernel driver made up, and so nobody's setting.
  */
 int binding_inspect(const char *root, const struct binding_plan *plan, struct binding_state *now,
 		    struct err *err);

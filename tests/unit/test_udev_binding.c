@@ -188,6 +188,34 @@ TEST_F(taken, made_mac) {
 	EXPECT_EQ(0, self->err.code);
 }
 
+/* igbvf made it up and told the PF. */
+TEST_F(taken, mac_of_the_driver) {
+	struct vf_attributes chosen = { .has_mac = true, .spoofchk = 1 }, now;
+
+	memcpy(chosen.mac, "\x9a\x29\x63\x1c\xa2\x2d", 6);
+	fake_put_attributes(&chosen);
+	self->plan.make_mac = true;
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/address", "9a:29:63:1c:a2:2d\n");
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "0\n");
+	EXPECT_EQ(0, inspect());
+	EXPECT_EQ(0, memcmp(chosen.mac, self->before.attributes.mac, 6));
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "1\n");
+	EXPECT_EQ(0, inspect());
+	EXPECT_TRUE(self->before.attributes.has_mac);
+	EXPECT_EQ(0, memcmp("\0\0\0\0\0\0", self->before.attributes.mac, 6));
+	EXPECT_EQ(0, bind_vf());
+	sriov_get_attributes("pf", 0, &now, NULL);
+	EXPECT_NE(0, memcmp(chosen.mac, now.mac, 6));
+	EXPECT_EQ(0x02, now.mac[0] & 0x03);
+	EXPECT_EQ(0, restore());
+	EXPECT_STREQ(self->original, state());
+	/* Somebody has set another one since igbvf began. */
+	chosen.mac[5]++;
+	fake_put_attributes(&chosen);
+	EXPECT_EQ(0, inspect());
+	EXPECT_EQ(0, memcmp(chosen.mac, self->before.attributes.mac, 6));
+}
+
 TEST_F(taken, another_mac_for_each_vf) {
 	struct binding_plan other = self->plan;
 	struct vf_attributes first, second;

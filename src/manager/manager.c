@@ -26,6 +26,7 @@
 #include "udev/monitor.h"
 
 #define STOP_DEADLINE_US 450000
+#define STOP_DEADLINE_HARDWARE_US 5000000 /* the kernel resets what a process leaves behind */
 #define STATUS_INTERVAL_US 1000000ull
 
 void manager_path(const struct manager *m, char *buf, size_t size, const char *name)
@@ -293,17 +294,21 @@ static int on_stop_deadline(sd_event_source *source, uint64_t usec, void *userda
 
 void manager_stop(struct manager *m)
 {
+	uint64_t deadline = STOP_DEADLINE_US;
 	bool any = false;
 
 	if (m->phase == MANAGER_STOPPING)
 		return;
 	m->phase = MANAGER_STOPPING;
 	notify_send("STOPPING=1");
-	if (sd_event_add_time_relative(m->event, &m->stop_deadline, CLOCK_MONOTONIC,
-				       STOP_DEADLINE_US, 1000, on_stop_deadline, m) < 0)
-		sd_event_exit(m->event, 1);
-	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++)
+	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++) {
+		if (m->pairings[id].seen.has_pci)
+			deadline = STOP_DEADLINE_HARDWARE_US;
 		pairing_fini(&m->pairings[id]);
+	}
+	if (sd_event_add_time_relative(m->event, &m->stop_deadline, CLOCK_MONOTONIC, deadline, 1000,
+				       on_stop_deadline, m) < 0)
+		sd_event_exit(m->event, 1);
 	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
 		if (m->processes[i]) {
 			any = true;

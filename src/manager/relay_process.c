@@ -22,7 +22,7 @@
 #include "manager/relay_connect.h"
 #include "manager/relay_launcher.h"
 
-#define START_DEADLINE_US 15000000ull /* a fresh process: the first hugepages take their time */
+#define START_DEADLINE_US 30000000ull /* a fresh process: the first hugepages take their time */
 #define QUICK_DEATH_US 5000000ull
 #define FREE_RESTARTS 3 /* quick deaths in a row after which the next start does not wait */
 #define RESTART_MIN_US 1000000ull

@@ -121,6 +121,7 @@ static json_object *vf_json(const struct manager *m, const struct vf *vf,
 {
 	json_object *json = json_object_new_object();
 	json_object *others = json_object_new_array();
+	static const uint8_t none[6];
 	char text[64], mac[18];
 
 	json_put_int(json, "index", vf->index);
@@ -128,7 +129,7 @@ static json_object *vf_json(const struct manager *m, const struct vf *vf,
 	json_put_text(json, "address", pci_addr_format(&vf->addr, text));
 	put_optional(json, "driver", vf->driver);
 	put_optional(json, "netdev", vf->netdev);
-	if (attrs && attrs->has_mac) {
+	if (attrs && attrs->has_mac && memcmp(attrs->mac, none, sizeof(none))) {
 		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", attrs->mac[0],
 			 attrs->mac[1], attrs->mac[2], attrs->mac[3], attrs->mac[4], attrs->mac[5]);
 		json_put_text(json, "mac", mac);

@@ -49,7 +49,7 @@ class Vm(NetVM):
         self.connect(str(path))
         self.boot()
 
-    def ask(self) -> None:
+    def ping(self) -> None:
         self._number += 1
         message = struct.pack("!HHH", 0, self.index, self._number & 0xFFFF) + bytes(56)
         message = b"\x08\0" + struct.pack("!H", checksum(b"\x08\0" + message)) + message[2:]
@@ -114,7 +114,7 @@ class Vms:
                     following = time.monotonic() + INTERVAL
                     for vm in self.vms:
                         if not vm.dropped:
-                            vm.ask()
+                            vm.ping()
                 self._wait(max(0.0, following - time.monotonic()))
         except BaseException as e:  # shown by check()
             self.failure = e

@@ -14,6 +14,12 @@ Arg = Union[str, Path, int]
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
 
+
+def die_with_parent(sig: int = SIGKILL) -> None:
+    """For a new process: gets the signal when the thread that started it is gone."""
+    _prctl(PR_SET_PDEATHSIG, sig)
+
+
 # False: what is started from now on outlives this process.
 dies_with_us = True
 
@@ -40,9 +46,7 @@ class Process:
                 env={**os.environ, **(env or {})},
                 # A Ctrl-C is for us, who end the others in order.
                 start_new_session=True,
-                preexec_fn=(lambda: _prctl(PR_SET_PDEATHSIG, death_signal))
-                if dies_with_us
-                else None,
+                preexec_fn=(lambda: die_with_parent(death_signal)) if dies_with_us else None,
             )
 
     @property

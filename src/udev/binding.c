@@ -35,15 +35,26 @@ static bool wants_attributes(const struct vf_attributes *a)
 	return a->has_mac || a->vlan >= 0 || a->qos >= 0 || a->trust >= 0 || a->spoofchk >= 0;
 }
 
-/* What somebody has told the PF: an address that the VF's driver made up is none. */
+/* What somebody has told the PF: an address of the VF's interface is none of its settings. */
 static int ask_pf(const char *root, const struct vf *vf, struct vf_attributes *attributes,
 		  struct err *err)
 {
-	const int rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+	uint8_t own[6];
+	int rc;
 
-	if (rc == 0 && vf_mac_is_random(root, vf, attributes->mac))
+	rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+	if (rc || vf_mac_of_interface(root, vf, own) < 0)
+		return rc;
+	if (memcmp(own, attributes->mac, sizeof(own)) != 0) {
+		/* Or it has just got another one (udevd gives them to new interfaces): the kernel
+		 * answers when such a change is complete. */
+		rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+		if (rc || vf_mac_of_interface(root, vf, own) < 0)
+			return rc;
+	}
+	if (!memcmp(own, attributes->mac, sizeof(own)))
 		memset(attributes->mac, 0, sizeof(attributes->mac));
-	return rc;
+	return 0;
 }
 
 /* Unset where the PF says nothing. */

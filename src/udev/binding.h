@@ -54,8 +54,9 @@ struct binding_plan {
  *   -ENOENT   the driver's module is missing
  * A device that is on plan->driver already and not in use is fine: 0.
  *
- * now->attributes is all that the PF tells of the VF; the MAC address is zero when it is one that
- * the VF's kernel driver made up, and so nobody's setting.
+ * now->attributes is all that the PF tells of the VF; the MAC address is zero when it only comes
+ * from the VF's interface (made up by the driver, given by udevd): the PF forgets it when the
+ * device is reset.
  */
 int binding_inspect(const char *root, const struct binding_plan *plan, struct binding_state *now,
 		    struct err *err);

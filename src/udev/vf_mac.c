@@ -8,6 +8,7 @@
 #include "udev/vf_mac.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,23 +22,25 @@
 #include "common/cleanup.h"
 #include "common/sysfs.h"
 
-#define RANDOM_ADDRESS "1" /* NET_ADDR_RANDOM, linux/netdevice.h; since Linux 3.2 */
+#define ADDRESS_OF_DEVICE "0" /* NET_ADDR_PERM, linux/netdevice.h: not random, not set */
 
 static const sd_id128_t vf_mac_id =
 	SD_ID128_MAKE(5e, 0b, 67, 0e, 3f, 1c, 4c, 5b, 9d, 6e, 1f, 42, 8a, 37, c1, 90);
 
-bool vf_mac_is_random(const char *root, const struct vf *vf, const uint8_t mac[6])
+int vf_mac_of_interface(const char *root, const struct vf *vf, uint8_t mac[6])
 {
-	char type[8], address[32], text[18];
+	char type[8], address[32];
 
 	if (!vf->netdev[0] ||
 	    sysfs_read(root, type, sizeof(type), "/sys/class/net/%s/addr_assign_type", vf->netdev) <
 		    0 ||
 	    sysfs_read(root, address, sizeof(address), "/sys/class/net/%s/address", vf->netdev) < 0)
-		return false;
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		 mac[3], mac[4], mac[5]);
-	return !strcmp(type, RANDOM_ADDRESS) && !strcmp(address, text);
+		return -ENOENT;
+	if (!strcmp(type, ADDRESS_OF_DEVICE) ||
+	    sscanf(address, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+		   &mac[4], &mac[5]) != 6)
+		return -ENOENT;
+	return 0;
 }
 
 /* The address that the card was made with, which no setting changes. */

@@ -4,17 +4,18 @@
 #ifndef VIO4WD_UDEV_VF_MAC_H
 #define VIO4WD_UDEV_VF_MAC_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
 #include "udev/vf.h"
 
 /*
- * The address is one that the VF's kernel driver made up for want of any. It told the PF, which now
- * tells of it as if somebody had set it, and forgets it when the driver goes.
+ * The address that the VF's interface has of the host's own choice: its driver found none at the PF
+ * and made one up, or udevd or an administrator gave it another since. The PF is told of it, tells
+ * of it as if somebody had set it there, and forgets it when the device is reset. -ENOENT: it has
+ * none of that kind.
  */
-bool vf_mac_is_random(const char *root, const struct vf *vf, const uint8_t mac[6]);
+int vf_mac_of_interface(const char *root, const struct vf *vf, uint8_t mac[6]);
 
 /*
  * The same one at each start, another one on each host: locally administered and unicast, made of

@@ -188,8 +188,8 @@ TEST_F(taken, made_mac) {
 	EXPECT_EQ(0, self->err.code);
 }
 
-/* igbvf made it up and told the PF. */
-TEST_F(taken, mac_of_the_driver) {
+/* igbvf made it up and told the PF (1), or udevd gave it to the interface (3). */
+TEST_F(taken, mac_of_the_interface) {
 	struct vf_attributes chosen = { .has_mac = true, .spoofchk = 1 }, now;
 
 	memcpy(chosen.mac, "\x9a\x29\x63\x1c\xa2\x2d", 6);
@@ -199,6 +199,9 @@ TEST_F(taken, mac_of_the_driver) {
 	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "0\n");
 	EXPECT_EQ(0, inspect());
 	EXPECT_EQ(0, memcmp(chosen.mac, self->before.attributes.mac, 6));
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "3\n");
+	EXPECT_EQ(0, inspect());
+	EXPECT_EQ(0, memcmp("\0\0\0\0\0\0", self->before.attributes.mac, 6));
 	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "1\n");
 	EXPECT_EQ(0, inspect());
 	EXPECT_TRUE(self->before.attributes.has_mac);

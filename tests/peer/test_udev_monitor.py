@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vf_monitor hears the kernel and udevd. Events are asked of the kernel for devices that the host has;
+"""vf_monitor hears the kernel and udevd. The kernel is asked for events of devices that the host has;
 those of real VFs are heard in tests/vm."""
 
 from pathlib import Path
@@ -118,7 +118,8 @@ def test_stale_control_socket(make_host: MakeHost, nic: str) -> None:
 
 
 # A message of udevd's about another device, sent on to its group a thousand times with bytes of its
-# properties changed, cut off, and with lengths and offsets that lead elsewhere. Only root can send such.
+# properties changed, cut off, and with lengths and offsets that lead elsewhere. Only root can send
+# such.
 GARBAGE = r"""
 import random, socket, struct, sys
 nic, other = sys.argv[1].encode(), b"0000:00:1e.7"

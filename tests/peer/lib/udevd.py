@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""udevd with rules of the test's choice, in namespaces of its own, and what vf_monitor tells there."""
+"""udevd with rules of the test's choice in namespaces of its own; what vf_monitor tells there."""
 
 import os
 import uuid

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vf_monitor hears the kernel and udevd. The kernel is asked for events of devices that the host has;
-those of real VFs are heard in tests/vm."""
+"""vf_monitor hears the kernel and udevd. The kernel is asked for events of devices that the host
+has; those of real VFs are heard in tests/vm."""
 
 from pathlib import Path
 from typing import Callable, Iterator

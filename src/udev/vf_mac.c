@@ -48,18 +48,17 @@ static bool permanent_address(const char *netdev, uint8_t mac[6])
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	static const uint8_t zero[6];
-	struct {
-		struct ethtool_perm_addr head;
-		uint8_t data[32];
-	} address = { .head = { .cmd = ETHTOOL_GPERMADDR, .size = sizeof(address.data) } };
-	struct ifreq ifr = { .ifr_data = (void *)&address };
+	_Alignas(struct ethtool_perm_addr) uint8_t room[sizeof(struct ethtool_perm_addr) + 32];
+	struct ethtool_perm_addr *address = (struct ethtool_perm_addr *)room;
+	struct ifreq ifr = { .ifr_data = (void *)address };
 
+	*address = (struct ethtool_perm_addr){ .cmd = ETHTOOL_GPERMADDR, .size = 32 };
 	if (fd < 0 || !netdev[0])
 		return false;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", netdev);
-	if (ioctl(fd, SIOCETHTOOL, &ifr) < 0 || address.head.size != 6)
+	if (ioctl(fd, SIOCETHTOOL, &ifr) < 0 || address->size != 6)
 		return false;
-	memcpy(mac, address.data, 6);
+	memcpy(mac, address->data, 6);
 	return memcmp(mac, zero, 6) != 0;
 }
 

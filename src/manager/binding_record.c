@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* A binding in the state file. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,4 +89,58 @@ int binding_record_parse(json_object *record, struct pci_addr *addr, struct bind
 	attrs->trust = get_number(record, "trust", 1);
 	attrs->spoofchk = get_number(record, "spoofchk", 1);
 	return 0;
+}
+
+static int before_value(int recorded, int now, int planned)
+{
+	return planned == -1 ? -1 : now == planned ? recorded : now;
+}
+
+static bool is_zero_mac(const struct vf_attributes *attrs)
+{
+	static const uint8_t zero[6];
+
+	return attrs->has_mac && !memcmp(attrs->mac, zero, sizeof(zero));
+}
+
+static bool same_mac(const struct vf_attributes *a, const struct vf_attributes *b)
+{
+	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac));
+}
+
+/* Only what is going to be changed belongs into the record. */
+static void attributes_before(struct vf_attributes *before, const struct vf_attributes *now,
+			      const struct binding_plan *plan, bool recorded)
+{
+	const struct vf_attributes *planned = &plan->attributes;
+	const struct vf_attributes old = *before;
+	const bool made = recorded && is_zero_mac(&old);
+
+	*before = (struct vf_attributes)VF_ATTRIBUTES_UNSET;
+	if (recorded && (same_mac(now, planned) || (!planned->has_mac && made))) {
+		before->has_mac = old.has_mac;
+		memcpy(before->mac, old.mac, sizeof(old.mac));
+	} else if (now->has_mac && (planned->has_mac || is_zero_mac(now))) {
+		before->has_mac = true;
+		memcpy(before->mac, now->mac, sizeof(now->mac));
+	}
+	before->vlan = before_value(recorded ? old.vlan : now->vlan, now->vlan, planned->vlan);
+	/* The PF has a VLAN and its priority as one: setting one without the other clears that. */
+	if (planned->vlan >= 0 || planned->qos >= 0)
+		before->qos = before->vlan == now->vlan || !recorded ? now->qos : old.qos;
+	before->trust = before_value(recorded ? old.trust : now->trust, now->trust, planned->trust);
+	before->spoofchk = before_value(recorded ? old.spoofchk : now->spoofchk, now->spoofchk,
+					planned->spoofchk);
+}
+
+void binding_record_update(struct binding_state *before, bool recorded,
+			   const struct binding_state *now, const struct binding_plan *plan)
+{
+	const bool ours = recorded && !strcmp(now->override, plan->driver);
+
+	attributes_before(&before->attributes, &now->attributes, plan, recorded);
+	if (ours)
+		return;
+	memcpy(before->driver, now->driver, sizeof(now->driver));
+	memcpy(before->override, now->override, sizeof(now->override));
 }

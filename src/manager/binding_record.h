@@ -11,6 +11,14 @@
 
 #define BINDING_BY_CONFIG (-1) /* owner: VIRTIOFWD_BIND_VFIO_PCI, else a relay id */
 
+/*
+ * What a VF was like before it was taken: `now`, as it was just found, unless an earlier try had
+ * changed it already; of that *before tells when recorded is true. Of the attributes only those are
+ * kept that the plan changes.
+ */
+void binding_record_update(struct binding_state *before, bool recorded,
+			   const struct binding_state *now, const struct binding_plan *plan);
+
 /* The caller owns the result. */
 json_object *binding_record_make(const struct pci_addr *addr, const struct binding_state *before,
 				 int owner);

@@ -237,64 +237,16 @@ static void run_inspect(struct job *job)
 	binding->ran = true;
 }
 
-static int before_value(int recorded, int now, int planned)
-{
-	return planned == -1 ? -1 : now == planned ? recorded : now;
-}
-
-static bool is_zero_mac(const struct vf_attributes *attrs)
-{
-	static const uint8_t zero[6];
-
-	return attrs->has_mac && !memcmp(attrs->mac, zero, sizeof(zero));
-}
-
-static bool same_mac(const struct vf_attributes *a, const struct vf_attributes *b)
-{
-	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac));
-}
-
-/* Only what is going to be changed belongs into the record. */
-static void attributes_before(struct vf_attributes *before, const struct vf_attributes *now,
-			      const struct binding_plan *plan, bool recorded)
-{
-	const struct vf_attributes *planned = &plan->attributes;
-	const struct vf_attributes old = *before;
-	const bool made = recorded && is_zero_mac(&old);
-
-	*before = (struct vf_attributes)VF_ATTRIBUTES_UNSET;
-	if (recorded && (same_mac(now, planned) || (!planned->has_mac && made))) {
-		before->has_mac = old.has_mac;
-		memcpy(before->mac, old.mac, sizeof(old.mac));
-	} else if (now->has_mac && (planned->has_mac || is_zero_mac(now))) {
-		before->has_mac = true;
-		memcpy(before->mac, now->mac, sizeof(now->mac));
-	}
-	before->vlan = before_value(recorded ? old.vlan : now->vlan, now->vlan, planned->vlan);
-	before->qos = before_value(recorded ? old.qos : now->qos, now->qos, planned->qos);
-	before->trust = before_value(recorded ? old.trust : now->trust, now->trust, planned->trust);
-	before->spoofchk = before_value(recorded ? old.spoofchk : now->spoofchk, now->spoofchk,
-					planned->spoofchk);
-}
-
 static void inspect_done(struct job *job)
 {
 	struct binding *binding = binding_of(job);
-	const struct binding_plan *plan = &binding->plan;
-	const bool ours = binding->recorded && !strcmp(binding->now.override, plan->driver);
 
 	if (binding->err.code) {
 		finish(binding);
 		return;
 	}
 	fault_point("bind.inspected");
-	attributes_before(&binding->before.attributes, &binding->now.attributes, plan,
-			  binding->recorded);
-	if (!ours) {
-		memcpy(binding->before.driver, binding->now.driver, sizeof(binding->now.driver));
-		memcpy(binding->before.override, binding->now.override,
-		       sizeof(binding->now.override));
-	}
+	binding_record_update(&binding->before, binding->recorded, &binding->now, &binding->plan);
 	binding->recorded = true;
 	binding->phase = RECORDING;
 	saving_then(binding->all->m, on_recorded, binding);

@@ -97,4 +97,83 @@ TEST(values_out_of_range_are_as_if_not_there)
 	EXPECT_EQ(-1, read.attributes.qos);
 }
 
+#define UNSET VF_ATTRIBUTES_UNSET
+
+static const struct binding_plan plan = {
+	.driver = "vfio-pci",
+	.attributes = { .vlan = 5, .qos = -1, .trust = 1, .spoofchk = -1 },
+	.make_mac = true,
+};
+
+TEST(first_look_is_what_was_before)
+{
+	const struct binding_state now = {
+		.driver = "igbvf",
+		.attributes = { .has_mac = true, .vlan = 7, .qos = 3, .trust = 0, .spoofchk = 1 },
+	};
+	struct binding_state before = { .attributes = UNSET };
+
+	binding_record_update(&before, false, &now, &plan);
+	EXPECT_STREQ("igbvf", before.driver);
+	EXPECT_STREQ("", before.override);
+	EXPECT_TRUE(before.attributes.has_mac); /* none: one is going to be made */
+	EXPECT_EQ(7, before.attributes.vlan);
+	EXPECT_EQ(3, before.attributes.qos); /* setting the VLAN clears it */
+	EXPECT_EQ(0, before.attributes.trust);
+	EXPECT_EQ(-1, before.attributes.spoofchk); /* the plan leaves it alone */
+}
+
+TEST(mac_of_the_pf_stays)
+{
+	const struct binding_state now = {
+		.attributes = { .has_mac = true, .mac = { 2 }, .vlan = 0, .qos = 0 }
+	};
+	struct binding_state before = { .attributes = UNSET };
+
+	binding_record_update(&before, false, &now, &plan);
+	EXPECT_FALSE(before.attributes.has_mac);
+}
+
+TEST(second_look_after_a_try_that_was_cut_off)
+{
+	const struct binding_state old = {
+		.driver = "igbvf",
+		.attributes = { .has_mac = true, .vlan = 7, .qos = 3, .trust = 0, .spoofchk = -1 },
+	};
+	/* Attributes are set, the driver is not changed yet. */
+	struct binding_state now = {
+		.driver = "igbvf",
+		.attributes = { .has_mac = true,
+				.mac = { 0x52, 1, 2, 3, 4, 5 },
+				.vlan = 5,
+				.qos = 0,
+				.trust = 1,
+				.spoofchk = 1 },
+	};
+	struct binding_state before = old;
+
+	binding_record_update(&before, true, &now, &plan);
+	EXPECT_EQ(0, memcmp(&old, &before, sizeof(old)));
+	/* The driver is taken away, too. */
+	now.driver[0] = '\0';
+	strcpy(now.override, "vfio-pci");
+	binding_record_update(&before, true, &now, &plan);
+	EXPECT_EQ(0, memcmp(&old, &before, sizeof(old)));
+}
+
+TEST(record_of_a_vf_that_was_made_anew)
+{
+	const struct binding_state now = { .driver = "",
+					   .attributes = { .vlan = 0, .qos = 0, .trust = 0 } };
+	struct binding_state before = { .driver = "igbvf",
+					.override = "other",
+					.attributes = { .vlan = 7, .qos = 3, .trust = 0 } };
+
+	binding_record_update(&before, true, &now, &plan);
+	EXPECT_STREQ("", before.driver);
+	EXPECT_STREQ("", before.override);
+	EXPECT_EQ(0, before.attributes.vlan);
+	EXPECT_EQ(0, before.attributes.qos);
+}
+
 TEST_HARNESS_MAIN

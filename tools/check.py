@@ -160,7 +160,7 @@ def vm_stage(build: Build, name: str, *args: str) -> Result:
     """Each file in a boot of its own, as its results are kept: in build/vm/FILE."""
     if not build.ready():
         return failure(f"{name}: the build in {build.folder} failed")
-    if not (CACHE / "vm/stamp").exists():
+    if not ((CACHE / "vm/stamp").exists() and (CACHE / "bin/qemu-vm").exists()):
         return failure(f"{name}: no virtual machine in {CACHE}: run make setup")
     total = Result()
     for path in sorted((TOP / "tests/vm").glob("test_*.py")):

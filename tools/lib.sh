@@ -89,23 +89,26 @@ choose_suite() {
 	dpkg --compare-versions "$(candidate "$1")" ge "$2" || suite=$(codename)-backports
 }
 
-# own_apt FOLDER [SUITE]: an apt configuration in FOLDER with the host's Debian sources and SUITE of the
-# same mirror, which comes first; apt's options for it are in apt_options.
+# own_apt FOLDER SUITE [RELEASE]: an apt configuration in FOLDER with the host's Debian sources and SUITE
+# (may be empty) of the same mirror, which comes first; apt's options for it are in apt_options. RELEASE
+# stands in for the host's: only that one, and nothing counts as installed.
 own_apt() {
-	local folder=$1 suite=${2:-} uri release component
+	local folder=$1 suite=$2 other=${3:-} uri release component
 	local key=/usr/share/keyrings/debian-archive-keyring.gpg
 	[ -r "$key" ] && key="[signed-by=$key]" || key=
 	rm -rf "$folder"
 	mkdir -p "$folder/lists/partial" "$folder/archives/partial" "$folder/parts"
 	while IFS='|' read -r uri release component; do
-		echo "deb $key $uri $release $component"
-		if [ "$component" = main ] && [ "$release" = "$(codename)" ] && [ -n "$suite" ]; then
-			echo "deb $key $uri $suite main"
+		if [ "$component" = main ] && [ "$release" = "$(codename)" ]; then
+			echo "deb $key $uri ${other:-$release} main"
+			[ -z "$suite" ] || echo "deb $key $uri $suite main"
+		elif [ -z "$other" ]; then
+			echo "deb $key $uri $release $component"
 		fi
 	done < <(debian_sources) >"$folder/sources.list"
-	if [ -n "$suite" ] && ! grep -q " $suite " "$folder/sources.list"; then
+	if [ -n "$suite$other" ] && ! grep -q " ${suite:-$other} " "$folder/sources.list"; then
 		die "no Debian mirror with the release $(codename) in apt's configuration" \
-			"$suite is looked for on that mirror"
+			"${suite:-$other} is looked for on that mirror"
 	fi
 	apt_options=(
 		-o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts="$folder/parts"
@@ -114,6 +117,10 @@ own_apt() {
 		-o APT::Get::List-Cleanup=false -o Acquire::Languages=none -o Debug::NoLocking=true
 		${suite:+-o "APT::Default-Release=$suite"}
 	)
+	if [ -n "$other" ]; then
+		: >"$folder/status"
+		apt_options+=(-o "Dir::State::status=$folder/status")
+	fi
 	quietly apt-get -q "${apt_options[@]}" update ||
 		die "the package lists of ${suite:-the mirror} cannot be read" \
 			"is the mirror in /etc/apt reachable, and does it carry ${suite:-them}?"

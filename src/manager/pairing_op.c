@@ -196,7 +196,8 @@ static int check_released(const struct pairing *p, const struct pairing_op *op, 
 
 	if (op->answer_early)
 		return 1;
-	return rc ? rc : !p->seen.held;
+	/* While it is given back it is busy, and no longer told as held. */
+	return rc ? rc : !p->seen.held && p->step != STEP_RELEASE;
 }
 
 /* Has the operation that is under way come to its end? 0: not yet, 1: yes, else the error. */

@@ -94,6 +94,23 @@ TEST_F(pairing, is_given_back_after_it_was_detached) {
 	EXPECT_TRUE(pairing_settled(self->p));
 }
 
+TEST_F(pairing, is_not_given_back_before_that_has_ended) {
+	struct world *w = &self->w;
+
+	vf_attached(w);
+	submit(w, OP_REMOVE, NULL);
+	w->held = true;
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	/* Events come meanwhile, and the device is not to be given back once more. */
+	w->held = false;
+	pairing_run(self->p);
+	EXPECT_EQ(STEP_RELEASE, self->p->step);
+	EXPECT_EQ(1, w->answers);
+	EXPECT_TRUE(done(w, STEP_RELEASE, -EIO));
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(-EIO, w->answer.code);
+}
+
 TEST_F(pairing, early_answer_does_not_wait_for_the_driver) {
 	struct world *w = &self->w;
 	struct pairing_op op;

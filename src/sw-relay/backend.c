@@ -13,19 +13,30 @@ static const struct backend_ops *const table[] = {
 	&backend_port_ops,
 };
 
-int backend_attach(const struct backend_request *req, struct backend **backend, struct err *err)
+static const struct backend_ops *find(const struct backend_request *req)
 {
 	for (size_t i = 0; i < RTE_DIM(table); i++) {
-		int r;
-
-		if (!table[i]->claims(req))
-			continue;
-		r = table[i]->attach(req, backend, err);
-		if (r == 0)
-			(*backend)->id = req->id;
-		return r;
+		if (table[i]->claims(req))
+			return table[i];
 	}
-	return err_set(err, -EOPNOTSUPP, "attach",
-		       "device %s: this relay has no backend for devices of the kind \"%s\"",
-		       req->device.text, devname_kind_name(req->device.kind));
+	return NULL;
+}
+
+bool backend_is_slow(const struct backend_request *req)
+{
+	const struct backend_ops *ops = find(req);
+
+	return ops && ops->slow;
+}
+
+int backend_attach(const struct backend_request *req, struct backend **backend, struct err *err)
+{
+	const struct backend_ops *ops = find(req);
+
+	if (!ops)
+		return err_set(err, -EOPNOTSUPP, "attach",
+			       "device %s: this relay has no backend for devices of the kind "
+			       "\"%s\"",
+			       req->device.text, devname_kind_name(req->device.kind));
+	return ops->attach(req, backend, err);
 }

@@ -8,8 +8,9 @@
  *   packet  a Linux network interface through packet sockets that the
  *           manager opened (the relay has no right to)                 backend_packet.c
  *
- * Control functions run in the control thread, one at a time. rx_burst and tx_burst run in workers:
- * one worker at a time for a given queue, unless `tx_lockfree`.
+ * Control functions of a backend run one at a time: in a device thread when it is `slow`, else in
+ * the control thread. rx_burst and tx_burst run in workers: one worker at a time for a given queue,
+ * unless `tx_lockfree`.
  */
 #ifndef VIO4WD_RELAY_BACKEND_H
 #define VIO4WD_RELAY_BACKEND_H
@@ -38,6 +39,7 @@ struct backend_request {
 
 struct backend_ops {
 	const char *name;
+	bool slow; /* attach, start, stop, detach, spread and look can take seconds */
 	bool (*claims)(const struct backend_request *req);
 	/*
 	 * Opens the device and finds its limits (all fields below) without starting it. On success
@@ -73,15 +75,19 @@ struct backend_ops {
 	 * and before start or after stop unless live_spread. NULL: the numbers are fixed.
 	 */
 	int (*spread)(struct backend *backend, uint16_t queues);
-	/* True while the link is up. Not blocking; called by the control thread. */
+	/* Once a second while it is started: finds out about the link. NULL: link() does. */
+	void (*look)(struct backend *backend);
+	/* True while the link is up, as far as is known. From any thread, never waits. */
 	bool (*link)(struct backend *backend);
 };
 
 struct backend {
 	const struct backend_ops *ops;
-	unsigned int id; /* of the endpoint, for service_device_changed(); backend_attach sets it */
-	const char *_Atomic error; /* NULL, or why the device no longer works: static text, set
-				      before service_device_changed() is called */
+	unsigned int id; /* of the endpoint, for service_device_changed() */
+	/* Set before service_device_changed() is called: */
+	const char *_Atomic error; /* NULL, or why the device no longer works: static text */
+	_Atomic bool gone;	   /* with an error: nothing but detach is of use any more */
+	_Atomic bool reset;	   /* has to be stopped and started to work again */
 	char device[DEVNAME_MAX];  /* canonical */
 	char driver[32];
 	int port;		/* ethdev port number, or -1 */
@@ -104,6 +110,8 @@ struct backend {
 extern const struct backend_ops backend_port_ops;
 extern const struct backend_ops backend_packet_ops;
 
+/* The backend that claims the device is a slow one. */
+bool backend_is_slow(const struct backend_request *req);
 /* Finds the backend that claims the request and attaches it. */
 int backend_attach(const struct backend_request *req, struct backend **backend, struct err *err);
 

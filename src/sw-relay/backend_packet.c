@@ -24,7 +24,7 @@
 
 #include "common/packet_socket.h"
 #include "sw-relay/backend_packet.h"
-#include "sw-relay/closer.h"
+#include "sw-relay/device_thread.h"
 #include "sw-relay/endpoint.h"
 
 /* The socket's own network namespace answers, which need not be this process's. */
@@ -104,7 +104,7 @@ static void packet_detach(struct backend *backend)
 	for (unsigned int i = 0; i < b->base.rx_queues; i++) {
 		packet_rx_stop(&b->queues[i]);
 		if (b->queues[i].fd >= 0)
-			closer_close(b->queues[i].fd);
+			device_thread_close(b->queues[i].fd);
 	}
 	free(b->queues);
 	free(b);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Any DPDK ethdev. attach() hot-plugs the device and finds out what it can do; start() configures
- * it with all of that which is of use, and can be repeated after stop().
+ * Any DPDK ethdev. attach() hot-plugs the device and finds out what it can do
+ * (backend_port_open.c); start() configures it with all of that which is of use, and can be
+ * repeated after stop() (backend_port_start.c).
  *
  * Queues in use follow the guest's. A PCI device with a redirection table is configured once with
  * all queues it will ever need and only the table is rewritten (live_spread): restarting hardware
@@ -11,29 +12,19 @@
  * What a device still holds when it is stopped, or in a queue that falls out of use, is taken out
  * and freed: packets of yesterday must not be delivered tomorrow, nor belong to a pool that went.
  */
+#define ALLOW_EXPERIMENTAL_API /* rte_dev_event_callback_register() */
+
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <rte_dev.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_pause.h>
-#include <rte_vfio.h>
 
-#include "common/log.h"
 #include "sw-relay/backend_port.h"
 #include "sw-relay/endpoint.h"
-#include "sw-relay/offload.h"
-#include "sw-relay/pool.h"
 
-#define RING_DEFAULT 512 /* descriptors of a queue */
-#define RING_MANY 256	 /* when there are four queues or more */
 #define DRAIN_BURST 64
-#define VLAN_TAGS 8
 
 static bool port_claims(const struct backend_request *req)
 {
@@ -95,38 +86,88 @@ static int port_rx_arm(struct backend *backend, uint16_t queue, bool on)
 
 static bool port_link(struct backend *backend)
 {
-	struct rte_eth_link link;
-
-	return rte_eth_link_get_nowait(backend->port, &link) == 0 &&
-	       link.link_status == RTE_ETH_LINK_UP;
+	return port_backend(backend)->link;
 }
 
+void port_update_link(struct port_backend *p)
+{
+	struct rte_eth_link link;
+
+	p->link = rte_eth_link_get_nowait(p->base.port, &link) == 0 &&
+		  link.link_status == RTE_ETH_LINK_UP;
+}
+
+static void port_look(struct backend *backend)
+{
+	struct port_backend *p = port_backend(backend);
+	bool before = p->link;
+
+	if (p->tells_link)
+		return;
+	port_update_link(p);
+	if (p->link != before)
+		service_device_changed(backend->id);
+}
+
+static void port_gone(struct port_backend *p)
+{
+	p->base.error = "the device was removed";
+	p->base.gone = true;
+	service_device_changed(p->base.id);
+}
+
+/* In DPDK's interrupt thread. */
 static int on_event(uint16_t port, enum rte_eth_event_type event, void *arg, void *ret)
 {
 	struct port_backend *p = arg;
 
-	if (event == RTE_ETH_EVENT_INTR_RMV)
-		p->base.error = "the device was removed";
+	switch (event) {
+	case RTE_ETH_EVENT_INTR_RMV:
+		port_gone(p);
+		return 0;
+	case RTE_ETH_EVENT_INTR_RESET:
+		p->base.reset = true;
+		break;
+	default:
+		if (p->tells_link && p->started)
+			port_update_link(p); /* as the driver has just found it, without asking */
+		break;
+	}
 	service_device_changed(p->base.id);
 	return 0;
 }
 
-static const enum rte_eth_event_type watched[] = { RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_INTR_RMV };
+/* The kernel wants to take the device away and waits until it is closed. Likewise. */
+static void on_removal(const char *name, enum rte_dev_event_type event, void *arg)
+{
+	if (event == RTE_DEV_EVENT_REMOVE)
+		port_gone(arg);
+}
 
-static void watch(struct port_backend *p)
+static const enum rte_eth_event_type watched[] = { RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_INTR_RMV,
+						   RTE_ETH_EVENT_INTR_RESET };
+
+void port_watch_removal(struct port_backend *p)
+{
+	rte_dev_event_callback_register(p->name, on_removal, p);
+}
+
+void port_watch(struct port_backend *p)
 {
 	for (unsigned int i = 0; i < RTE_DIM(watched); i++)
 		rte_eth_dev_callback_register(p->base.port, watched[i], on_event, p);
 }
 
-static void unwatch(struct port_backend *p)
+void port_unwatch(struct port_backend *p)
 {
-	for (unsigned int i = 0; i < RTE_DIM(watched); i++) {
-		/* -EAGAIN while it runs, and it never blocks */
+	/* -EAGAIN while they run, and they never block */
+	for (unsigned int i = 0; p->base.port >= 0 && i < RTE_DIM(watched); i++) {
 		while (rte_eth_dev_callback_unregister(p->base.port, watched[i], on_event, p) ==
 		       -EAGAIN)
 			rte_pause();
 	}
+	while (rte_dev_event_callback_unregister(p->name, on_removal, p) == -EAGAIN)
+		rte_pause();
 }
 
 /* A device without end (net_null makes packets as they are asked for) is left after a ring. */
@@ -146,7 +187,7 @@ static void drain(struct port_backend *p, uint16_t first, uint16_t end)
 	}
 }
 
-static void port_stop(struct backend *backend)
+void port_stop(struct backend *backend)
 {
 	struct port_backend *p = port_backend(backend);
 
@@ -154,30 +195,11 @@ static void port_stop(struct backend *backend)
 		return;
 	p->started = false;
 	backend->interrupts = false;
+	p->link = false;
 	if (!backend->error)
 		drain(p, 0, p->rx_configured);
+	port_check_alive(p);
 	rte_eth_dev_stop(backend->port);
-}
-
-static void port_detach(struct backend *backend)
-{
-	struct port_backend *p = port_backend(backend);
-	int r;
-
-	if (backend->port >= 0) {
-		unwatch(p);
-		port_stop(backend);
-		rte_eth_dev_close(backend->port);
-	}
-	if (p->refused)
-		log_warning("device %s: its driver refused to send %llu packets", backend->device,
-			    (unsigned long long)p->refused);
-	r = rte_eal_hotplug_remove(p->bus, p->name);
-	if (r < 0 && r != -ENODEV && r != -ENOENT)
-		log_warning("device %s: removing it from DPDK: %s", backend->device, strerror(-r));
-	if (p->silent_fd >= 0)
-		close(p->silent_fd);
-	free(p);
 }
 
 /* RETA: entry i goes to queue i mod n. */
@@ -217,197 +239,9 @@ static int port_spread(struct backend *backend, uint16_t queues)
 	return 0;
 }
 
-static uint16_t ring_size(uint16_t preferred, const struct rte_eth_desc_lim *lim, uint16_t queues)
-{
-	uint16_t n = preferred ? preferred : queues >= 4 ? RING_MANY : RING_DEFAULT;
-
-	n = RTE_MIN(n, RING_DEFAULT * 2);
-	if (lim->nb_max)
-		n = RTE_MIN(n, lim->nb_max);
-	return RTE_MAX(n, lim->nb_min);
-}
-
-static uint64_t tx_offloads_wanted(const struct port_backend *p)
-{
-	uint64_t wanted = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
-			  RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO |
-			  RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	uint64_t offloads = p->info.tx_offload_capa & wanted;
-
-	/* A segmented packet needs its checksums and is a chain. */
-	if ((offloads & wanted & ~RTE_ETH_TX_OFFLOAD_UDP_CKSUM) !=
-	    (wanted & ~RTE_ETH_TX_OFFLOAD_UDP_CKSUM))
-		offloads &= ~RTE_ETH_TX_OFFLOAD_TCP_TSO;
-	/* Frames of one mbuf each, all of one pool: the driver may free them in bulk. */
-	if (!(offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) &&
-	    p->base.mtu + RTE_ETHER_HDR_LEN + VLAN_TAGS <= POOL_DATA_ROOM &&
-	    (p->info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)) {
-		offloads |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-		offloads &= ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	}
-	return offloads;
-}
-
-static uint32_t finishes(uint64_t tx_offloads)
-{
-	static const struct {
-		uint64_t port;
-		uint32_t offload;
-	} map[] = {
-		{ RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, OFFLOAD_IP_CKSUM },
-		{ RTE_ETH_TX_OFFLOAD_TCP_CKSUM, OFFLOAD_TCP_CKSUM },
-		{ RTE_ETH_TX_OFFLOAD_UDP_CKSUM, OFFLOAD_UDP_CKSUM },
-		{ RTE_ETH_TX_OFFLOAD_TCP_TSO, OFFLOAD_TSO4 | OFFLOAD_TSO6 },
-		{ RTE_ETH_TX_OFFLOAD_MULTI_SEGS, OFFLOAD_MULTI_SEGS },
-	};
-	uint32_t offloads = 0;
-
-	for (unsigned int i = 0; i < RTE_DIM(map); i++) {
-		if (tx_offloads & map[i].port)
-			offloads |= map[i].offload;
-	}
-	return offloads;
-}
-
-/* What can be known before the device is configured. */
-static void find_limits(struct port_backend *p, const struct backend_request *req)
-{
-	const struct rte_eth_dev_info *info = &p->info;
-	struct backend *b = &p->base;
-	uint32_t frame;
-
-	p->max_rx = RTE_MIN(info->max_rx_queues, req->max_queues);
-	p->max_tx = RTE_MIN(info->max_tx_queues, req->max_queues);
-	b->mtu = req->mtu;
-	if (info->max_mtu && b->mtu > info->max_mtu) {
-		log_warning("device %s takes an MTU of %u at most, less than the %u wanted",
-			    b->device, info->max_mtu, req->mtu);
-		b->mtu = info->max_mtu;
-	}
-	frame = b->mtu + RTE_ETHER_HDR_LEN + VLAN_TAGS;
-	if (frame > POOL_DATA_ROOM && !(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER))
-		b->min_room = RTE_ALIGN(frame, 64);
-	b->live_spread = req->device.kind == DEVNAME_PCI && p->max_rx > 1 && info->reta_size &&
-			 info->reta_size <= RTE_ETH_RSS_RETA_SIZE_512;
-	b->rx_queues = b->tx_queues = 1;
-	if (b->live_spread) {
-		b->rx_queues_set = p->max_rx;
-		b->tx_queues_set = b->tx_queues = p->max_tx;
-	}
-	b->rx_ring =
-		ring_size(info->default_rxportconf.ring_size, &info->rx_desc_lim, b->rx_queues_set);
-	b->tx_ring =
-		ring_size(info->default_txportconf.ring_size, &info->tx_desc_lim, b->tx_queues_set);
-	p->tx_port_offloads = tx_offloads_wanted(p);
-	b->tx_offloads = finishes(p->tx_port_offloads);
-	/* Pseudo-header sums and the like are the driver's to ask for. */
-	p->prepare = b->tx_offloads & ~OFFLOAD_MULTI_SEGS;
-}
-
-/* EAL looks for VFIO when it starts; its modules may have been loaded for this very device. */
-static void enable_vfio(void)
-{
-	if (!rte_vfio_is_enabled("vfio"))
-		rte_vfio_enable("vfio");
-}
-
-static int plug(struct port_backend *p, const struct backend_request *req, struct err *err)
-{
-	const struct devname *dev = &req->device;
-	const char *args = "";
-	uint16_t port;
-	int r;
-
-	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
-		return err_set(err, -ENOSPC, "attach",
-			       "device %s: this relay process has %d ports, the most DPDK was "
-			       "built for; another process has to take it",
-			       dev->text, RTE_MAX_ETHPORTS);
-	if (dev->kind == DEVNAME_PCI) {
-		enable_vfio();
-		snprintf(p->bus, sizeof(p->bus), "pci");
-		pci_addr_format(&dev->pci, p->name);
-	} else {
-		snprintf(p->bus, sizeof(p->bus), "vdev");
-		snprintf(p->name, sizeof(p->name), "%s", dev->driver_name);
-		args = dev->driver_args;
-	}
-	if (rte_eth_dev_get_port_by_name(p->name, &port) == 0)
-		return err_set(err, -EEXIST, "attach",
-			       "device %s: this relay process has a port of that name already",
-			       dev->text);
-	r = rte_eal_hotplug_add(p->bus, p->name, args);
-	if (r < 0)
-		return err_set(err, r, "attach", "device %s: DPDK cannot take it: %s%s", dev->text,
-			       strerror(-r),
-			       dev->kind == DEVNAME_PCI
-				       ? "; is it bound to vfio-pci and has the relay access to it?"
-				       : "; is the name of the driver right?");
-	if (rte_eth_dev_get_port_by_name(p->name, &port) < 0) {
-		rte_eal_hotplug_remove(p->bus, p->name);
-		return err_set(err, -ENODEV, "attach",
-			       "device %s: DPDK found it but made no network port of it",
-			       dev->text);
-	}
-	p->base.port = port;
-	return 0;
-}
-
-/* A device that never receives can wait for an interrupt that never comes. */
-static bool never_receives(const struct devname *dev)
-{
-	return dev->kind == DEVNAME_VDEV && strncmp(dev->driver_name, "net_null", 8) == 0 &&
-	       strstr(dev->driver_args, "no-rx=1");
-}
-
-static int port_attach(const struct backend_request *req, struct backend **backend, struct err *err)
-{
-	struct port_backend *p = calloc(1, sizeof(*p));
-	struct backend *b;
-	int r;
-
-	if (!p)
-		return err_set(err, -ENOMEM, "attach", "device %s: no memory", req->device.text);
-	b = &p->base;
-	b->ops = &backend_port_ops;
-	b->id = req->id;
-	b->port = -1;
-	p->silent_fd = -1;
-	snprintf(b->device, sizeof(b->device), "%s", req->device.text);
-	r = plug(p, req, err);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	r = rte_eth_dev_info_get(b->port, &p->info);
-	if (r < 0) {
-		err_set(err, r, "attach", "device %s: cannot read its limits: %s", b->device,
-			strerror(-r));
-		goto fail;
-	}
-	snprintf(b->driver, sizeof(b->driver), "%s", p->info.driver_name);
-	b->numa_node = rte_eth_dev_socket_id(b->port);
-	rte_eth_macaddr_get(b->port, &b->mac);
-	if (!p->info.max_rx_queues || !p->info.max_tx_queues) {
-		r = err_set(err, -ENOTSUP, "attach", "device %s has no queues in one direction",
-			    b->device);
-		goto fail;
-	}
-	find_limits(p, req);
-	if (never_receives(&req->device))
-		p->silent_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	p->may_interrupt = req->device.kind == DEVNAME_PCI || strncmp(p->name, "net_tap", 7) == 0;
-	watch(p);
-	*backend = b;
-	return 0;
-
-fail:
-	port_detach(b);
-	return r;
-}
-
 const struct backend_ops backend_port_ops = {
 	.name = "port",
+	.slow = true,
 	.claims = port_claims,
 	.attach = port_attach,
 	.detach = port_detach,
@@ -418,5 +252,6 @@ const struct backend_ops backend_port_ops = {
 	.rx_fd = port_rx_fd,
 	.rx_arm = port_rx_arm,
 	.spread = port_spread,
+	.look = port_look,
 	.link = port_link,
 };

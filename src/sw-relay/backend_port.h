@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Inside of the port backend: backend_port.c (life and bursts), backend_port_start.c. */
+/* Inside of the port backend: backend_port.c (bursts, events, queues in use), backend_port_open.c,
+ * backend_port_start.c. */
 #ifndef VIO4WD_RELAY_BACKEND_PORT_H
 #define VIO4WD_RELAY_BACKEND_PORT_H
 
@@ -10,6 +11,7 @@
 #include <rte_common.h>
 #include <rte_ethdev.h>
 
+#include "common/pci_addr.h"
 #include "sw-relay/backend.h"
 
 #define PORT_MAX_QUEUES 64
@@ -19,11 +21,17 @@ struct port_backend {
 	struct rte_eth_dev_info info;
 	char bus[8];
 	char name[64];
+	struct pci_addr pci; /* when it is opened through VFIO: */
+	bool vfio;
+	bool no_node; /* its NUMA node has no memory */
+	_Atomic bool link;
+	bool tells_link;	 /* by an interrupt */
 	uint16_t max_rx, max_tx; /* of use, and possible */
 	uint16_t rx_configured;
 	uint16_t tx_configured;
 	uint64_t tx_port_offloads;
-	bool started;
+	_Atomic bool started;
+	bool said_promiscuous;
 	bool prepare;	    /* packets go through rte_eth_tx_prepare */
 	bool may_interrupt; /* worth trying */
 	int silent_fd;	    /* >= 0: it never receives, and this never becomes readable */
@@ -35,6 +43,22 @@ static inline struct port_backend *port_backend(struct backend *backend)
 {
 	return container_of(backend, struct port_backend, base);
 }
+
+/* backend_port_open.c; see struct backend_ops. */
+int port_attach(const struct backend_request *req, struct backend **backend, struct err *err);
+void port_detach(struct backend *backend);
+/* Before the driver is called for something that reads registers until they change: one that does
+ * not answer gets others. */
+void port_check_alive(struct port_backend *p);
+
+/* backend_port.c */
+void port_stop(struct backend *backend);
+/* Asks the driver, which does not wait for anything. */
+void port_update_link(struct port_backend *p);
+/* Events of the device; its removal also while it is being opened. */
+void port_watch_removal(struct port_backend *p);
+void port_watch(struct port_backend *p);
+void port_unwatch(struct port_backend *p);
 
 /* Configures the device with its queues in use and starts it; see struct backend_ops. */
 int port_start(struct backend *backend, struct rte_mempool *pool, struct err *err);

@@ -2,8 +2,9 @@
 
 /*
  * From an open device to a running one. Everything that is optional is left out when the device
- * refuses it: first the receive interrupts (many drivers find out only when they start), then
- * nothing more. MTU and promiscuous mode are asked for; what the device makes of them is shown.
+ * refuses it: receive interrupts first (drivers that do not start with them), or when it has
+ * started with them and then has none to give. MTU and promiscuous mode are asked for; what the
+ * device makes of them is shown.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 #define RSS_FUNCTIONS (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
 
-static struct rte_eth_conf make_conf(const struct port_backend *p, bool interrupts)
+static struct rte_eth_conf make_conf(struct port_backend *p, bool interrupts)
 {
 	const struct rte_eth_dev_info *info = &p->info;
 	uint64_t rx = RTE_ETH_RX_OFFLOAD_CHECKSUM;
@@ -41,6 +42,7 @@ static struct rte_eth_conf make_conf(const struct port_backend *p, bool interrup
 	if (info->dev_flags)
 		conf.intr_conf.rmv = !!(*info->dev_flags & RTE_ETH_DEV_INTR_RMV);
 	conf.intr_conf.rxq = interrupts;
+	p->tells_link = conf.intr_conf.lsc;
 	return conf;
 }
 
@@ -86,14 +88,19 @@ static bool find_interrupts(struct port_backend *p)
 	return true;
 }
 
+/* The PF decides, and few let an untrusted VF. */
 static void be_promiscuous(struct port_backend *p)
 {
 	int r = rte_eth_promiscuous_enable(p->base.port);
 
-	if (r < 0 && r != -ENOTSUP)
-		log_warning("device %s: promiscuous mode: %s; only frames to its own MAC address "
-			    "are received",
-			    p->base.device, strerror(-r));
+	if (r == 0)
+		return;
+	rte_eth_allmulticast_enable(p->base.port);
+	if (!p->said_promiscuous && r != -ENOTSUP)
+		log_info("device %s: no promiscuous mode (%s): it receives frames to its own MAC "
+			 "address and to groups",
+			 p->base.device, strerror(-r));
+	p->said_promiscuous = true;
 }
 
 int port_start(struct backend *backend, struct rte_mempool *pool, struct err *err)
@@ -106,11 +113,8 @@ int port_start(struct backend *backend, struct rte_mempool *pool, struct err *er
 	p->tx_configured = backend->live_spread ? p->max_tx : backend->tx_queues;
 	if (p->may_interrupt)
 		r = configure(p, pool, true);
-	if (r == 0 && !find_interrupts(p)) {
-		rte_eth_dev_stop(backend->port);
-		r = -1;
-	}
-	backend->interrupts = r == 0 || p->silent_fd >= 0;
+	if (r == 0)
+		p->may_interrupt = find_interrupts(p);
 	if (r < 0) {
 		p->may_interrupt = false;
 		r = configure(p, pool, false);
@@ -120,10 +124,12 @@ int port_start(struct backend *backend, struct rte_mempool *pool, struct err *er
 			       "device %s: cannot start it with %u receive and %u transmit queues: "
 			       "%s",
 			       backend->device, p->rx_configured, p->tx_configured, strerror(-r));
+	backend->interrupts = p->may_interrupt || p->silent_fd >= 0;
 	p->started = true;
 	if (rte_eth_dev_get_mtu(backend->port, &mtu) == 0 && mtu)
 		backend->mtu = mtu;
 	be_promiscuous(p);
+	port_update_link(p);
 	if (!backend->live_spread)
 		return 0;
 	r = backend->ops->spread(backend, backend->rx_queues);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -175,6 +176,8 @@ int eal_start(const struct relay_options *o, struct err *err)
 			       "DPDK does not start: %s; its messages in the log say more",
 			       rte_strerror(code));
 	}
+	/* Drivers wait for their devices without using the CPU, which others need meanwhile. */
+	rte_delay_us_callback_register(rte_delay_us_sleep);
 	/* Nothing is shared with other processes, so it is empty, and nobody would remove it. */
 	rmdir(rte_eal_get_runtime_dir());
 	return 0;

@@ -50,11 +50,6 @@ int endpoints_init(struct err *err)
 	return r < 0 ? r : endpoint_vhost_init(err);
 }
 
-void endpoints_fini(void)
-{
-	endpoint_remove_all();
-}
-
 static int check_options(const struct endpoint_options *o, struct err *err)
 {
 	size_t len = strnlen(o->socket, sizeof(o->socket));
@@ -174,7 +169,7 @@ static void list_remove(struct endpoint *ep)
 	tables_unlock();
 }
 
-int endpoint_add(const struct endpoint_options *options, struct err *err)
+int endpoint_make(const struct endpoint_options *options, struct err *err)
 {
 	struct endpoint *ep;
 	int r = check_options(options, err);
@@ -194,6 +189,7 @@ int endpoint_add(const struct endpoint_options *options, struct err *err)
 	memset(ep, 0, sizeof(*ep));
 	ep->options = *options;
 	ep->pins[LANE_VF_TO_VM] = ep->pins[LANE_VM_TO_VF] = -1;
+	STAILQ_INIT(&ep->ops);
 	tables_lock();
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	tables_unlock();
@@ -208,31 +204,29 @@ int endpoint_add(const struct endpoint_options *options, struct err *err)
 	return 0;
 }
 
-int endpoint_remove(unsigned int id, struct err *err)
+void endpoint_unmake(struct endpoint *ep)
 {
-	struct endpoint *ep = endpoint_find(id);
-	struct err ignored;
-
-	if (!ep)
-		return err_set(err, -ENOENT, "remove", "relay %u: there is no such endpoint", id);
-	if (ep->backend)
-		endpoint_detach(id, &ignored);
 	/* Calls destroy_device, which needs the lock; and waits for the event thread. */
 	rte_vhost_driver_unregister(ep->options.socket);
 	list_remove(ep);
 	pool_put(ep->pool);
-	log_info("relay %u: socket %s removed", id, ep->options.socket);
+	log_info("relay %u: socket %s removed", ep->options.id, ep->options.socket);
 	free(ep);
-	return 0;
 }
 
-void endpoint_remove_all(void)
+/* Lanes are brought in line with the VM at once; the device, when it is nobody else's. */
+static void refit(struct endpoint *ep)
 {
-	struct endpoint *ep;
-	struct err ignored;
+	bool gone;
 
-	while ((ep = TAILQ_FIRST(&endpoints)))
-		endpoint_remove(ep->options.id, &ignored);
+	tables_lock();
+	endpoint_update_lanes(ep);
+	gone = ep->backend && ep->backend->gone;
+	tables_unlock();
+	if (gone)
+		service_device_changed(ep->options.id);
+	if (STAILQ_EMPTY(&ep->ops) && endpoint_needs_refit(ep))
+		endpoint_ask(ep, ENDPOINT_REFIT);
 }
 
 void endpoint_work(void)
@@ -244,5 +238,5 @@ void endpoint_work(void)
 		;
 	endpoint_vhost_enforce();
 	TAILQ_FOREACH(ep, &endpoints, next)
-	endpoint_refit(ep);
+	refit(ep);
 }

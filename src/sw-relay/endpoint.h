@@ -2,8 +2,9 @@
 
 /*
  * An endpoint is one vhost-user socket with its negotiated state and its VM, joined to at most one
- * backend. The functions here are the control side: they run in the control thread, one at a time,
- * while the vhost library's event thread reports VMs (endpoint_vhost.c) and workers move packets.
+ * backend. The functions here are the control side and belong to the control thread, while the
+ * vhost library's event thread reports VMs (endpoint_vhost.c), device threads open and close
+ * devices (endpoint_device.c) and workers move packets.
  */
 #ifndef VIO4WD_RELAY_ENDPOINT_H
 #define VIO4WD_RELAY_ENDPOINT_H
@@ -30,13 +31,22 @@ struct endpoint_options {
 	bool tso;
 };
 
-int endpoint_add(const struct endpoint_options *options, struct err *err);
-int endpoint_remove(unsigned int id, struct err *err); /* detaches first */
-int endpoint_attach(unsigned int id, const struct backend_request *req, struct err *err);
-int endpoint_detach(unsigned int id, struct err *err);
+/*
+ * A device may take seconds to open. What is asked of one endpoint is done in the order in which it
+ * was asked, and different endpoints do not wait for each other. done is called exactly once in the
+ * control thread, perhaps before the function returns; err->code is 0 when it worked.
+ */
+typedef void (*endpoint_done_fn)(unsigned int id, const struct err *err, void *userdata);
+
+void endpoint_add(const struct endpoint_options *options, endpoint_done_fn done, void *userdata);
+/* Detaches first. */
+void endpoint_remove(unsigned int id, endpoint_done_fn done, void *userdata);
+/* Takes over the request's descriptors (sets them to -1). */
+void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done_fn done,
+		     void *userdata);
+void endpoint_detach(unsigned int id, endpoint_done_fn done, void *userdata);
 /* CPUs of workers, or -1 to let the relay choose; applies to all lanes of the direction. */
 int endpoint_pin(unsigned int id, int vf_to_vm, int vm_to_vf, struct err *err);
-void endpoint_remove_all(void);
 
 /*
  * Work that the vhost library's event thread leaves to the control thread: a VM that uses more or
@@ -45,13 +55,19 @@ void endpoint_remove_all(void);
  * endpoints_init() on, and is this module's).
  */
 int endpoints_init(struct err *err); /* once, after rte_eal_init */
-void endpoints_fini(void);	     /* removes all endpoints, too; before rte_eal_cleanup */
+void endpoints_fini(void); /* removes all endpoints and waits for it; before rte_eal_cleanup */
 int endpoint_work_fd(void);
 void endpoint_work(void);
 
-/* The device's link, and why it no longer carries traffic ("" when it does: an error wants a
- * detach). -ENOENT when there is no such endpoint or it has no device. */
+/*
+ * The device's link, and why it no longer carries traffic ("" when it does: an error wants a
+ * detach). What the device has reported is acted upon: one that needs a restart gets it, one with
+ * an error is stopped, one that is gone is detached. -ENOENT when there is no such endpoint or it
+ * has no device.
+ */
 int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size);
+/* Has devices whose links have to be asked for asked; changes are reported. Once a second. */
+void endpoint_look_at_devices(void);
 
 /* Results of docs/protocol.md; owned by the caller. NULL when there is no such endpoint/device. */
 json_object *endpoint_device_json(unsigned int id);

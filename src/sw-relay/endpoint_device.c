@@ -7,11 +7,15 @@
  * the lock is only held to swap what lanes are made from. A device starts with one queue pair, or
  * as many as a connected VM uses, and is refitted when that number changes: its queues hold memory,
  * and with as many queues as rings no packet needs to be hashed in software.
+ *
+ * All of it is an operation of the endpoint, or called by the control thread while none runs.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_vhost.h>
 
@@ -19,6 +23,14 @@
 #include "sw-relay/endpoint_internal.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_table.h"
+
+/* Ports that endpoints have, until nothing of them is left. */
+static _Atomic unsigned int ports;
+
+unsigned int endpoint_ports(void)
+{
+	return RTE_MAX(atomic_load(&ports), rte_eth_dev_count_total());
+}
 
 static int vm_numa_node(const struct endpoint *ep)
 {
@@ -87,20 +99,25 @@ static bool same_device(const char *a, const char *b)
 static int check_free(const struct endpoint *ep, const struct backend_request *req, struct err *err)
 {
 	struct endpoint *other;
+	int r = 0;
 
 	if (ep->backend)
 		return err_set(err, -EEXIST, "attach",
 			       "relay %u has the device %s; it has to be detached first",
 			       ep->options.id, ep->backend->device);
+	tables_lock();
 	TAILQ_FOREACH(other, &endpoints, next)
 	{
-		if (other->backend && same_device(other->backend->device, req->device.text))
-			return err_set(err, -EEXIST, "attach",
-				       "device %s is attached to relay %u; it has to be removed "
-				       "there first",
-				       req->device.text, other->options.id);
+		if (other->backend && same_device(other->backend->device, req->device.text)) {
+			r = err_set(err, -EEXIST, "attach",
+				    "device %s is attached to relay %u; it has to be removed "
+				    "there first",
+				    req->device.text, other->options.id);
+			break;
+		}
 	}
-	return 0;
+	tables_unlock();
+	return r;
 }
 
 static int fit(struct endpoint *ep, struct backend *backend, uint16_t queues, struct err *err)
@@ -128,41 +145,55 @@ static void wish(struct endpoint *ep, const struct backend *backend, uint16_t *q
 	tables_unlock();
 }
 
-int endpoint_attach(unsigned int id, const struct backend_request *request, struct err *err)
+/* Configures the device for the VM there is, with a pool of its own, and starts it. */
+static int set_up(struct endpoint *ep, struct backend *backend, struct rte_mempool **pool,
+		  int *node, struct err *err)
 {
-	struct endpoint *ep = endpoint_find(id);
+	struct pool_need need;
+	uint16_t queues;
+	int r;
+
+	wish(ep, backend, &queues, node);
+	r = fit(ep, backend, queues, err);
+	if (r < 0)
+		return r;
+	need = pool_need(ep, backend, queues, *node);
+	r = pool_create(pool, &need, err);
+	if (r < 0)
+		return r;
+	r = backend->ops->start(backend, *pool, err);
+	if (r == 0 && backend->gone) {
+		backend->ops->stop(backend);
+		r = err_set(err, -ENODEV, "start", "device %s: %s while it was started",
+			    backend->device, backend->error);
+	}
+	return r;
+}
+
+int endpoint_do_attach(struct endpoint *ep, const struct backend_request *request, struct err *err)
+{
 	struct backend_request req = *request;
 	struct rte_mempool *pool = NULL;
 	struct rte_mempool *old;
 	struct backend *backend;
-	struct pool_need need;
-	uint16_t queues;
 	int node;
 	int r;
 
-	if (!ep)
-		return err_set(err, -ENOENT, "attach", "relay %u: there is no such endpoint", id);
 	r = check_free(ep, &req, err);
 	if (r < 0)
 		return r;
-	req.id = id;
 	req.max_queues = ep->options.max_queues;
 	r = backend_attach(&req, &backend, err);
 	if (r < 0)
 		return r;
-
-	wish(ep, backend, &queues, &node);
-	r = fit(ep, backend, queues, err);
-	if (r < 0)
-		goto fail;
-	need = pool_need(ep, backend, queues, node);
-	r = pool_create(&pool, &need, err);
-	if (r < 0)
-		goto fail;
-	r = backend->ops->start(backend, pool, err);
-	if (r < 0)
-		goto fail;
-
+	r = set_up(ep, backend, &pool, &node, err);
+	if (r < 0) {
+		backend->ops->detach(backend);
+		pool_put(pool);
+		return r;
+	}
+	if (backend->port >= 0)
+		atomic_fetch_add(&ports, 1);
 	tables_lock();
 	old = ep->pool;
 	ep->pool = pool;
@@ -172,43 +203,7 @@ int endpoint_attach(unsigned int id, const struct backend_request *request, stru
 	endpoint_update_lanes(ep);
 	pool_put(old);
 	tables_unlock();
-	endpoint_work_later(); /* the VM may have changed its mind meanwhile */
-	log_info("relay %u: device %s attached", id, backend->device);
-	return 0;
-
-fail:
-	backend->ops->detach(backend);
-	pool_put(pool);
-	return r;
-}
-
-int endpoint_detach(unsigned int id, struct err *err)
-{
-	struct endpoint *ep = endpoint_find(id);
-	enum endpoint_device was;
-	struct backend *backend;
-	struct rte_mempool *pool;
-
-	if (!ep)
-		return err_set(err, -ENOENT, "detach", "relay %u: there is no such endpoint", id);
-	if (!ep->backend)
-		return err_set(err, -ENODEV, "detach", "relay %u has no device", id);
-	tables_lock();
-	backend = ep->backend;
-	was = ep->device;
-	pool = ep->pool;
-	ep->backend = NULL;
-	ep->device = ENDPOINT_NO_DEVICE;
-	ep->pool = NULL;
-	if (ep->vm)
-		endpoint_drain_pool(ep);
-	endpoint_update_lanes(ep);
-	tables_unlock();
-	if (was == ENDPOINT_DEVICE_STARTED)
-		backend->ops->stop(backend);
-	log_info("relay %u: device %s detached", id, backend->device);
-	backend->ops->detach(backend);
-	pool_put(pool);
+	log_info("relay %u: device %s attached", ep->options.id, backend->device);
 	return 0;
 }
 
@@ -220,21 +215,51 @@ static void set_device(struct endpoint *ep, enum endpoint_device device)
 	tables_unlock();
 }
 
-/* The device is stopped, and the VM's packets are drained until it is detached. */
-static void give_up(struct endpoint *ep)
+int endpoint_do_detach(struct endpoint *ep, struct err *err)
 {
-	bool started = ep->device == ENDPOINT_DEVICE_STARTED;
+	struct backend *backend = ep->backend;
+	enum endpoint_device was;
+	struct rte_mempool *pool;
+	bool is_port;
 
-	set_device(ep, ENDPOINT_DEVICE_FAILED);
-	if (started)
-		ep->backend->ops->stop(ep->backend);
+	if (!backend)
+		return err_set(err, -ENODEV, "detach", "relay %u has no device", ep->options.id);
+	tables_lock();
+	was = ep->device;
+	pool = ep->pool;
+	ep->backend = NULL;
+	ep->device = ENDPOINT_NO_DEVICE;
+	ep->pool = NULL;
+	if (ep->vm)
+		endpoint_drain_pool(ep);
+	endpoint_update_lanes(ep);
+	tables_unlock();
+	if (was == ENDPOINT_DEVICE_STARTED)
+		backend->ops->stop(backend);
+	log_info("relay %u: device %s detached", ep->options.id, backend->device);
+	is_port = backend->port >= 0;
+	backend->ops->detach(backend);
+	pool_put(pool);
+	if (is_port)
+		atomic_fetch_sub(&ports, 1);
+	return 0;
 }
 
-static void restart_failed(struct endpoint *ep, const struct err *err)
+void endpoint_do_give_up(struct endpoint *ep)
+{
+	if (ep->device != ENDPOINT_DEVICE_STARTED || !ep->backend->error)
+		return;
+	set_device(ep, ENDPOINT_DEVICE_FAILED);
+	ep->backend->ops->stop(ep->backend);
+}
+
+/* The device is stopped, and stays so. */
+static void restart_failed(struct endpoint *ep, const char *why, const struct err *err)
 {
 	log_error("relay %u: %s", ep->options.id, err->text);
-	ep->backend->error = "it could not be set up again for the VM's queues";
-	give_up(ep);
+	if (!ep->backend->error)
+		ep->backend->error = why;
+	set_device(ep, ENDPOINT_DEVICE_FAILED);
 	service_device_changed(ep->options.id);
 }
 
@@ -273,33 +298,35 @@ static int restart(struct endpoint *ep, uint16_t queues, int node, struct err *e
 	return 0;
 }
 
-void endpoint_refit(struct endpoint *ep)
+bool endpoint_needs_refit(struct endpoint *ep)
+{
+	uint16_t queues;
+	int node;
+
+	if (ep->device != ENDPOINT_DEVICE_STARTED || !ep->vm)
+		return false;
+	wish(ep, ep->backend, &queues, &node);
+	return node != ep->pool_node || (ep->backend->ops->spread && queues != ep->spread);
+}
+
+void endpoint_do_refit(struct endpoint *ep)
 {
 	struct backend *backend = ep->backend;
 	struct err err = { 0 };
-	bool other_queues;
 	uint16_t queues;
-	bool other_node;
 	int node;
 	int r;
 
-	tables_lock();
-	endpoint_update_lanes(ep);
-	tables_unlock();
-	if (!backend || ep->device != ENDPOINT_DEVICE_STARTED || !ep->vm)
+	if (!endpoint_needs_refit(ep))
 		return;
 	wish(ep, backend, &queues, &node);
-	other_queues = backend->ops->spread && queues != ep->spread;
-	other_node = node != ep->pool_node;
-	if (!other_queues && !other_node)
-		return;
 	set_device(ep, ENDPOINT_DEVICE_HELD);
-	if (backend->live_spread && !other_node)
+	if (backend->live_spread && node == ep->pool_node)
 		r = fit(ep, backend, queues, &err);
 	else
 		r = restart(ep, queues, node, &err);
 	if (r < 0) {
-		restart_failed(ep, &err);
+		restart_failed(ep, "it could not be set up again for the VM's queues", &err);
 		return;
 	}
 	set_device(ep, ENDPOINT_DEVICE_STARTED);
@@ -307,18 +334,74 @@ void endpoint_refit(struct endpoint *ep)
 		  backend->device, backend->rx_queues, backend->tx_queues);
 }
 
+void endpoint_do_reset(struct endpoint *ep)
+{
+	struct backend *backend = ep->backend;
+	struct err err = { 0 };
+
+	if (ep->device != ENDPOINT_DEVICE_STARTED || !atomic_exchange(&backend->reset, false))
+		return;
+	log_notice("relay %u: device %s was reset by its PF, and is set up again", ep->options.id,
+		   backend->device);
+	set_device(ep, ENDPOINT_DEVICE_HELD);
+	if (restart(ep, ep->spread, ep->pool_node, &err) < 0) {
+		restart_failed(ep, "it could not be set up again after a reset", &err);
+		return;
+	}
+	set_device(ep, ENDPOINT_DEVICE_STARTED);
+}
+
+void endpoint_do_look(struct endpoint *ep)
+{
+	if (ep->device == ENDPOINT_DEVICE_STARTED)
+		ep->backend->ops->look(ep->backend);
+}
+
+void endpoint_look_at_devices(void)
+{
+	struct endpoint *ep;
+
+	TAILQ_FOREACH(ep, &endpoints, next)
+	{
+		if (STAILQ_EMPTY(&ep->ops) && ep->device == ENDPOINT_DEVICE_STARTED &&
+		    ep->backend->ops->look)
+			endpoint_ask(ep, ENDPOINT_LOOK);
+	}
+}
+
+/* What the device asks for; ENDPOINT_LOOK stands for nothing. Needs the lock. */
+static enum endpoint_op_kind asks_for(const struct endpoint *ep)
+{
+	const struct backend *backend = ep->backend;
+
+	if (backend->gone)
+		return ENDPOINT_GONE;
+	if (ep->device != ENDPOINT_DEVICE_STARTED)
+		return ENDPOINT_LOOK;
+	if (backend->error)
+		return ENDPOINT_GIVE_UP;
+	return backend->reset ? ENDPOINT_RESET : ENDPOINT_LOOK;
+}
+
 int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size)
 {
 	struct endpoint *ep = endpoint_find(id);
+	enum endpoint_op_kind asks;
 	const char *text;
 
-	if (!ep || !ep->backend)
+	if (!ep)
 		return -ENOENT;
+	tables_lock();
+	if (!ep->backend) {
+		tables_unlock();
+		return -ENOENT;
+	}
 	text = ep->backend->error;
-	if (text && ep->device == ENDPOINT_DEVICE_STARTED)
-		give_up(ep);
 	*link = !text && ep->backend->ops->link && ep->backend->ops->link(ep->backend);
-	strncpy(error, text ? text : "", size - 1);
-	error[size - 1] = '\0';
+	asks = asks_for(ep);
+	tables_unlock();
+	snprintf(error, size, "%s", text ? text : "");
+	if (asks != ENDPOINT_LOOK)
+		endpoint_ask(ep, asks);
 	return 0;
 }

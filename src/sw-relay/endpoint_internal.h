@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Inside of endpoints, shared by endpoint.c (sockets, add and remove), endpoint_device.c (attach,
- * detach, queues in use), endpoint_lanes.c (which lanes there are), endpoint_vhost.c (callbacks of
- * the vhost library) and snapshot.c.
+ * Inside of endpoints, shared by endpoint.c (sockets), endpoint_op.c (what is done when),
+ * endpoint_device.c (attach, detach, queues in use), endpoint_lanes.c (which lanes there are),
+ * endpoint_vhost.c (callbacks of the vhost library) and snapshot.c.
  *
- * What the event thread and the control thread both touch is under the tables' lock; the rest is
- * the control thread's.
+ * What several threads touch is under the tables' lock: the event thread's, the control thread's
+ * and that of an operation's. Of these an endpoint has at most one at a time (endpoint_op.c); it
+ * may look at the device without the lock, and is the only one that changes it.
  */
 #ifndef VIO4WD_RELAY_ENDPOINT_INTERNAL_H
 #define VIO4WD_RELAY_ENDPOINT_INTERNAL_H
@@ -17,6 +18,7 @@
 #include <time.h>
 
 #include "sw-relay/endpoint.h"
+#include "sw-relay/endpoint_op.h"
 #include "sw-relay/lane.h"
 #include "sw-relay/vm.h"
 
@@ -43,8 +45,13 @@ struct endpoint {
 	uint64_t disconnects;
 	struct timespec vm_since; /* CLOCK_MONOTONIC */
 
-	/* the control thread's */
+	/* of the operation that runs, else the control thread's */
 	uint16_t spread; /* queue pairs the device was set up for */
+
+	/* the control thread's */
+	struct endpoint_ops ops;
+	uint32_t asked; /* bits of endpoint_op_kind: in ops, or being done */
+	bool leaving;	/* it will be removed */
 
 	struct lane_stats stats[LANE_DIRECTIONS][ENDPOINT_MAX_QUEUES];
 };
@@ -70,8 +77,23 @@ uint16_t endpoint_vm_queues(const struct endpoint *ep);
 void endpoint_drain_pool(struct endpoint *ep);
 /* Takes the pool away when neither VM nor device needs it; needs the lock. */
 void endpoint_drop_pool(struct endpoint *ep);
-/* Brings the device's queues and memory in line with the VM. Control thread, without the lock. */
-void endpoint_refit(struct endpoint *ep);
+/* How many DPDK ports there are, those that are being closed included. From any thread. */
+unsigned int endpoint_ports(void);
+/* The device's queues or memory are no longer what the VM asks for. Control thread. */
+bool endpoint_needs_refit(struct endpoint *ep);
+/* Operations, without the lock; the device's own words are in err. */
+int endpoint_do_attach(struct endpoint *ep, const struct backend_request *req, struct err *err);
+int endpoint_do_detach(struct endpoint *ep, struct err *err);
+void endpoint_do_refit(struct endpoint *ep);
+void endpoint_do_reset(struct endpoint *ep);
+void endpoint_do_look(struct endpoint *ep);
+/* Stops a device that has an error; the VM's packets are drained until it is detached. */
+void endpoint_do_give_up(struct endpoint *ep);
+
+/* endpoint.c */
+int endpoint_make(const struct endpoint_options *options, struct err *err);
+/* The device is detached. Frees it. */
+void endpoint_unmake(struct endpoint *ep);
 
 /* endpoint_vhost.c */
 struct rte_vhost_device_ops;

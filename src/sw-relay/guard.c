@@ -6,7 +6,7 @@
  * Memory. A front end shares a file, and may truncate it afterwards or have said a size that the
  * file never had; touching what is not there raises SIGBUS. The handler puts a page of zeros in the
  * hole, so that whoever touched it (the vhost library with its locks held) goes on, and the VM is
- * dropped.
+ * dropped. The registers of a device that was pulled out raise the same signal (bars.h).
  *
  * The socket. The library reads a message's head when the socket is readable, and then the rest of
  * the message from a blocking socket, in the one thread that serves all sockets. A front end that
@@ -34,6 +34,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "sw-relay/bars.h"
 #include "sw-relay/endpoint_internal.h"
 
 #define SOCKET_TIMEOUT_US 20000
@@ -84,7 +85,9 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	struct guard *guard = guard_current;
 	int saved = errno;
 
-	if (guard && info->si_code == BUS_ADRERR && fill_hole((uintptr_t)info->si_addr))
+	if (bars_fault((uintptr_t)info->si_addr))
+		endpoint_work_later();
+	else if (guard && info->si_code == BUS_ADRERR && fill_hole((uintptr_t)info->si_addr))
 		guard_report(guard, GUARD_MEMORY);
 	else
 		signal(SIGBUS, SIG_DFL); /* it is raised again, and is a crash */

@@ -17,7 +17,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "sw-relay/closer.h"
+#include "sw-relay/device_thread.h"
 #include "sw-relay/eal.h"
 #include "sw-relay/endpoint.h"
 #include "sw-relay/options.h"
@@ -82,7 +82,7 @@ static int start(const struct relay_options *o, sd_event *event, int *listen_fd,
 	if (r < 0)
 		return r;
 	*stage = STAGE_EAL;
-	r = closer_start(err);
+	r = device_threads_start(err);
 	if (r < 0)
 		return r;
 	r = workers_start(&o->cpus, &o->worker, err);
@@ -126,7 +126,7 @@ static void stop(enum stage stage)
 		workers_stop();
 		/* fall through */
 	case STAGE_EAL:
-		closer_stop();
+		device_threads_stop();
 		eal_stop();
 		/* fall through */
 	case STAGE_NONE:

@@ -6,16 +6,19 @@
  * else keeps the pool on a list of leftovers, which is looked through whenever pools change.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_memory.h>
 
 #include "common/log.h"
+#include "sw-relay/dma.h"
 #include "sw-relay/pool.h"
 
 #define POOL_CACHE 256
@@ -66,6 +69,28 @@ static void reap_leftovers(void)
 	}
 }
 
+static int pool_err(uint32_t n, uint32_t room, struct err *err)
+{
+	int error = rte_errno ? rte_errno : ENOMEM;
+	uint64_t kib = (uint64_t)n * (room + 256) / 1024;
+	char text[200];
+
+	if (dma_was_refused()) {
+		snprintf(text, sizeof(text), "no memory for %u packets (%" PRIu64 " KiB)", n, kib);
+		return dma_limit_err(text, err);
+	}
+	if (!rte_eal_has_hugepages())
+		return err_set(err, -error, "memory",
+			       "no memory for %u packets (%" PRIu64 " KiB): %s", n, kib,
+			       rte_strerror(error));
+	return err_set(err, -error, "memory",
+		       "no memory for %u packets (%" PRIu64
+		       " KiB): %s; free hugepages: %s. Reserve "
+		       "more: `sysctl vm.nr_hugepages=1024`, or VIO4WD_NR_HUGEPAGES for the next "
+		       "boot",
+		       n, kib, rte_strerror(error), dma_free_text("", text, sizeof(text)));
+}
+
 int pool_create(struct rte_mempool **pool, const struct pool_need *need, struct err *err)
 {
 	int node = need->numa_node < 0 ? SOCKET_ID_ANY : need->numa_node;
@@ -85,10 +110,7 @@ int pool_create(struct rte_mempool **pool, const struct pool_need *need, struct 
 	pthread_mutex_unlock(&pools_mutex);
 	if (*pool)
 		return 0;
-	return err_set(err, rte_errno ? -rte_errno : -ENOMEM, "memory",
-		       "no memory for %u packets (%u KiB): %s; give the relay more hugepages", n,
-		       (unsigned int)((uint64_t)n * (room + 256) / 1024),
-		       rte_strerror(rte_errno ? rte_errno : ENOMEM));
+	return pool_err(n, room, err);
 }
 
 void pool_put(struct rte_mempool *pool)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/vfio.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -245,12 +246,28 @@ static const struct {
 	unsigned long mask;
 	unsigned long value;
 } ioctls[] = {
-	{ 0xff00, ';' << 8 },  /* VFIO */
+	/* VFIO: a group into a container, a device out of the group, its registers, its interrupts,
+	 * the memory it may reach */
+	{ 0xffffffff, VFIO_GET_API_VERSION },
+	{ 0xffffffff, VFIO_CHECK_EXTENSION },
+	{ 0xffffffff, VFIO_SET_IOMMU },
+	{ 0xffffffff, VFIO_GROUP_GET_STATUS },
+	{ 0xffffffff, VFIO_GROUP_SET_CONTAINER },
+	{ 0xffffffff, VFIO_GROUP_UNSET_CONTAINER },
+	{ 0xffffffff, VFIO_GROUP_GET_DEVICE_FD },
+	{ 0xffffffff, VFIO_DEVICE_GET_INFO },
+	{ 0xffffffff, VFIO_DEVICE_GET_REGION_INFO },
+	{ 0xffffffff, VFIO_DEVICE_GET_IRQ_INFO },
+	{ 0xffffffff, VFIO_DEVICE_SET_IRQS },
+	{ 0xffffffff, VFIO_IOMMU_GET_INFO },
+	{ 0xffffffff, VFIO_IOMMU_MAP_DMA },
+	{ 0xffffffff, VFIO_IOMMU_UNMAP_DMA },
 	{ 0xff00, 0xaf << 8 }, /* vhost-vdpa */
 	{ 0xff00, 0x1b << 8 }, /* RDMA: drivers of ConnectX */
 	{ 0xff00, 0x89 << 8 }, /* network interfaces: link, MTU, name (setting needs more rights) */
-	{ 0xffffffff, FIONREAD },			  /* waiting bytes of a socket */
-	{ 0xffffffff, FIONBIO },  { 0xffffffff, TCGETS }, /* isatty() */
+	{ 0xffffffff, FIONREAD }, /* waiting bytes of a socket */
+	{ 0xffffffff, FIONBIO },
+	{ 0xffffffff, TCGETS }, /* isatty() */
 };
 
 static int add_simple(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
@@ -296,6 +313,12 @@ static int add_checked(scmp_filter_ctx ctx)
 		if (r < 0)
 			return r;
 	}
+	/* The kernel has reset the device when it was opened. DPDK would do it once more, a tenth
+	 * of a second for each VF; it goes on when it is told that the device cannot be reset. */
+	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(ioctl), 1,
+			     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, VFIO_DEVICE_RESET));
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < N_ELEMENTS(prctls); i++) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 				     SCMP_A0(SCMP_CMP_EQ, prctls[i]));

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Requests are answered at once, in the control thread: each method takes milliseconds at most.
- * Reports of other threads are gathered under a lock that is held for a few instructions, newest
- * state per endpoint, and sent from the loop. Links are looked at once a second as well, because
- * not every device tells when its link changes.
+ * Requests are read in the control thread, which never waits: what takes longer is done elsewhere
+ * and answered when it is done. Reports of other threads are gathered under a lock that is held for
+ * a few instructions, newest state per endpoint, and sent from the loop. Links are looked at once a
+ * second as well, because not every device tells when its link changes.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "sw-relay/device_thread.h"
 #include "sw-relay/endpoint.h"
 #include "sw-relay/service.h"
 #include "sw-relay/service_methods.h"
@@ -43,6 +45,13 @@ struct watched { /* an endpoint with a device, and what was told of it last */
 	bool failed;
 };
 
+struct answer {			 /* that is owed for a request */
+	struct rpc_request *req; /* NULL: a notification, which gets none */
+	char method[32];
+	bool attach;
+	unsigned int id; /* with attach */
+};
+
 static struct {
 	sd_event *event;
 	struct rpc_server *server;
@@ -50,6 +59,7 @@ static struct {
 	struct cpuset workers;
 	sd_event_source *report_source;
 	sd_event_source *work_source;
+	sd_event_source *job_source;
 	sd_event_source *link_source;
 	sd_event_source *stop_source;
 	struct watched *watched;
@@ -150,6 +160,28 @@ static void watched_remove(struct watched *w)
 	*w = service.watched[--service.n_watched];
 }
 
+/* Tells of the device when it changed. */
+static void device_look(struct watched *w)
+{
+	char error[256];
+	bool link;
+
+	if (endpoint_device_state(w->id, &link, error, sizeof(error)) < 0) {
+		watched_remove(w);
+		return;
+	}
+	if (link == w->link && w->failed == (*error != '\0'))
+		return;
+	w->link = link;
+	w->failed = *error != '\0';
+	if (w->failed)
+		log_error("relay %u: %s", w->id, error);
+	else
+		log_info("relay %u: link %s", w->id, link ? "up" : "down");
+	tell_device(w->id, link, error);
+}
+
+/* What was told of its link is what the answer says. */
 static void watched_add(unsigned int id)
 {
 	struct watched *w = watched_find(id);
@@ -166,34 +198,15 @@ static void watched_add(unsigned int id)
 		w += service.n_watched++;
 	}
 	*w = (struct watched){ .id = id, .link = link };
-}
-
-/* Tells of the device when it changed, or in any case when somebody reported it. */
-static void device_look(struct watched *w, bool reported)
-{
-	char error[256];
-	bool link;
-
-	if (endpoint_device_state(w->id, &link, error, sizeof(error)) < 0) {
-		watched_remove(w);
-		return;
-	}
-	if (!reported && link == w->link && w->failed == (*error != '\0'))
-		return;
-	w->link = link;
-	w->failed = *error != '\0';
-	if (w->failed)
-		log_error("relay %u: %s", w->id, error);
-	else
-		log_info("relay %u: link %s", w->id, link ? "up" : "down");
-	tell_device(w->id, link, error);
+	device_look(w); /* it may have failed already */
 }
 
 static int on_link_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
+	endpoint_look_at_devices();
 	/* backwards: a removed one is replaced by the last */
 	for (size_t i = service.n_watched; i-- > 0;)
-		device_look(&service.watched[i], false);
+		device_look(&service.watched[i]);
 	sd_event_source_set_time_relative(source, LINK_PERIOD_US);
 	return 0;
 }
@@ -215,7 +228,7 @@ static int on_reports(sd_event_source *source, int fd, uint32_t revents, void *u
 		if (now.list[i].vm != VM_SAME)
 			tell_vm(now.list[i].id, now.list[i].vm == VM_HERE);
 		if (now.list[i].device && w)
-			device_look(w, true);
+			device_look(w);
 	}
 	free(now.list);
 	return 0;
@@ -224,6 +237,12 @@ static int on_reports(sd_event_source *source, int fd, uint32_t revents, void *u
 static int on_work(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	endpoint_work();
+	return 0;
+}
+
+static int on_jobs(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	device_threads_reap();
 	return 0;
 }
 
@@ -242,6 +261,42 @@ static void stop_soon(void)
 		sd_event_exit(service.event, 0);
 }
 
+static void reply(struct rpc_request *req, const char *method, const struct err *err,
+		  json_object *result)
+{
+	if (err->code)
+		log_notice("%s: %s", method, err->text);
+	if (!req) {
+		json_object_put(result);
+		return;
+	}
+	if (err->code)
+		rpc_reply_error(req, err);
+	else
+		rpc_reply(req, result);
+}
+
+void service_answer(struct answer *answer, const struct err *err, json_object *result)
+{
+	reply(answer->req, answer->method, err, result);
+	if (answer->attach && !err->code)
+		watched_add(answer->id);
+	free(answer);
+}
+
+static struct answer *answer_new(struct rpc_request *req, const char *method, json_object *params)
+{
+	struct answer *answer = calloc(1, sizeof(*answer));
+
+	if (!answer)
+		return NULL;
+	answer->req = req;
+	snprintf(answer->method, sizeof(answer->method), "%s", method);
+	answer->attach = strcmp(method, "attach") == 0;
+	answer->id = json_object_get_int64(json_object_object_get(params, "id"));
+	return answer;
+}
+
 static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,
 		       json_object *params, int *fds, size_t n_fds, void *userdata)
 {
@@ -251,26 +306,21 @@ static void on_request(struct rpc_conn *conn, struct rpc_request *req, const cha
 		.n_fds = n_fds,
 		.options = service.options,
 		.workers = &service.workers,
+		.answer = answer_new(req, method, params),
 	};
 	struct err err = { 0 };
-	int r;
+	int r = -ENOMEM;
 
-	r = service_method_call(method, &call, &err);
-	if (r < 0) {
-		if (!err.code)
-			err_set(&err, r, method, "%s: %s", method, strerror(-r));
-		log_notice("%s: %s", method, err.text);
-		if (req)
-			rpc_reply_error(req, &err);
-		return;
+	if (call.answer) {
+		r = service_method_call(method, &call, &err);
+		if (!call.answer)
+			return;
 	}
-	if (strcmp(method, "attach") == 0)
-		watched_add(json_object_get_int64(json_object_object_get(params, "id")));
-	if (req)
-		rpc_reply(req, call.result);
-	else
-		json_object_put(call.result);
-	if (call.stop)
+	if (r < 0 && !err.code)
+		err_set(&err, r, method, "%s: %s", method, strerror(-r));
+	free(call.answer);
+	reply(req, method, &err, call.result);
+	if (r == 0 && call.stop)
 		stop_soon();
 }
 
@@ -294,6 +344,9 @@ static int add_sources(struct err *err)
 	if (r >= 0)
 		r = sd_event_add_io(service.event, &service.work_source, endpoint_work_fd(),
 				    EPOLLIN, on_work, NULL);
+	if (r >= 0)
+		r = sd_event_add_io(service.event, &service.job_source, device_threads_fd(),
+				    EPOLLIN, on_jobs, NULL);
 	if (r >= 0)
 		r = sd_event_add_time_relative(service.event, &service.link_source, CLOCK_MONOTONIC,
 					       LINK_PERIOD_US, 0, on_link_timer, NULL);
@@ -328,6 +381,7 @@ void service_stop(void)
 
 	sd_event_source_disable_unref(service.report_source);
 	sd_event_source_disable_unref(service.work_source);
+	sd_event_source_disable_unref(service.job_source);
 	sd_event_source_disable_unref(service.link_source);
 	sd_event_source_disable_unref(service.stop_source);
 	rpc_server_free(service.server);

@@ -8,6 +8,7 @@
 #include <rte_config.h>
 #include <rte_version.h>
 
+#include "common/cleanup.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/pci_addr.h"
@@ -84,6 +85,16 @@ static int read_mtu(json_object *params, uint16_t *mtu, struct err *err)
 	return 0;
 }
 
+static void answer_done(unsigned int id, const struct err *err, void *answer)
+{
+	service_answer(answer, err, NULL);
+}
+
+static void attach_done(unsigned int id, const struct err *err, void *answer)
+{
+	service_answer(answer, err, err->code ? NULL : endpoint_device_json(id));
+}
+
 static int do_endpoint_add(struct method_call *call, struct err *err)
 {
 	struct endpoint_options o = { 0 };
@@ -112,7 +123,8 @@ static int do_endpoint_add(struct method_call *call, struct err *err)
 	r = param_bool(call->params, "tso", &o.tso, err);
 	if (r < 0)
 		return r;
-	return endpoint_add(&o, err);
+	endpoint_add(&o, answer_done, take_ptr(call->answer));
+	return 0;
 }
 
 static int do_endpoint_remove(struct method_call *call, struct err *err)
@@ -120,7 +132,9 @@ static int do_endpoint_remove(struct method_call *call, struct err *err)
 	unsigned int id = 0;
 	int r = param_id(call, &id, err);
 
-	return r < 0 ? r : endpoint_remove(id, err);
+	if (r == 0)
+		endpoint_remove(id, answer_done, take_ptr(call->answer));
+	return r;
 }
 
 static int read_pci(json_object *params, struct devname *dev, struct err *err)
@@ -187,10 +201,7 @@ static int do_attach(struct method_call *call, struct err *err)
 	r = read_mtu(call->params, &req.mtu, err);
 	if (r < 0)
 		return r;
-	r = endpoint_attach(id, &req, err);
-	if (r < 0)
-		return r;
-	call->result = endpoint_device_json(id);
+	endpoint_attach(id, &req, attach_done, take_ptr(call->answer));
 	return 0;
 }
 
@@ -199,7 +210,9 @@ static int do_detach(struct method_call *call, struct err *err)
 	unsigned int id = 0;
 	int r = param_id(call, &id, err);
 
-	return r < 0 ? r : endpoint_detach(id, err);
+	if (r == 0)
+		endpoint_detach(id, answer_done, take_ptr(call->answer));
+	return r;
 }
 
 static int do_pin(struct method_call *call, struct err *err)

@@ -284,7 +284,7 @@ json_object *relay_snapshot_json(void)
 		n++;
 	}
 	tables_unlock();
-	add_uint(resources, "ports", rte_eth_dev_count_total());
+	add_uint(resources, "ports", endpoint_ports());
 	add_uint(resources, "mempools", pool_count());
 	add_uint(resources, "fds", open_fds());
 	add_uint(resources, "endpoints", n);

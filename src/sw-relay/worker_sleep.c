@@ -32,7 +32,7 @@
 #include <rte_vhost.h>
 
 #include "common/cleanup.h"
-#include "sw-relay/closer.h"
+#include "sw-relay/device_thread.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_internal.h"
 
@@ -62,7 +62,7 @@ static void slot_free(struct worker *w, struct slot *slot)
 	if (slot->fd < 0)
 		return;
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, slot->fd, NULL);
-	closer_close(slot->fd);
+	device_thread_close(slot->fd);
 	slot->fd = -1;
 	slot->lane = NULL;
 }

@@ -83,7 +83,7 @@ static void hello_done(json_object *result, const struct err *err, void *userdat
 
 void relay_connect_hello(struct relay *relay)
 {
-	if (rpc_call(relay->conn, "hello", NULL, NULL, 0, RELAY_CALL_TIMEOUT_MS, hello_done,
+	if (rpc_call(relay->conn, "hello", NULL, NULL, 0, RELAY_START_TIMEOUT_MS, hello_done,
 		     relay) < 0)
 		relay_kill(relay, "cannot be talked to");
 }

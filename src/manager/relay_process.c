@@ -22,7 +22,6 @@
 #include "manager/relay_connect.h"
 #include "manager/relay_launcher.h"
 
-#define START_DEADLINE_US 30000000ull /* a fresh process: the first hugepages take their time */
 #define QUICK_DEATH_US 5000000ull
 #define FREE_RESTARTS 3 /* quick deaths in a row after which the next start does not wait */
 #define RESTART_MIN_US 1000000ull
@@ -207,7 +206,7 @@ static void start(struct relay *relay)
 	relay->launcher = relay->setup->launcher;
 	relay->launcher->socket(relay->setup, relay->number, relay->socket, sizeof(relay->socket));
 	relay->launching = true;
-	relay_set_deadline(relay, START_DEADLINE_US);
+	relay_set_deadline(relay, RELAY_START_TIMEOUT_MS * 1000ull);
 	relay->launcher->start(relay);
 }
 

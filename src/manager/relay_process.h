@@ -24,6 +24,7 @@
 #define RELAY_PORTS_DEFAULT 32 /* until hello says */
 /* A relay that takes longer to answer is killed and started again. */
 #define RELAY_CALL_TIMEOUT_MS 10000
+#define RELAY_START_TIMEOUT_MS 30000   /* the first answer: hugepages take their time */
 #define RELAY_DEVICE_TIMEOUT_MS 120000 /* hardware is opened one device after another */
 
 enum relay_state {

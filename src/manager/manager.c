@@ -289,6 +289,7 @@ static int on_stop_deadline(sd_event_source *source, uint64_t usec, void *userda
 	struct manager *m = userdata;
 
 	log_error("a relay process did not end in time; leaving");
+	relays_abandon(m);
 	return sd_event_exit(m->event, 1);
 }
 

@@ -125,6 +125,8 @@ int relays_start(struct manager *m, struct err *err);
  * when the endpoint must leave its process first. */
 struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
 			   struct err *err);
+/* At the end of a stop that has taken too long. */
+void relays_abandon(struct manager *m);
 /* Some process was found running and has not told yet what it serves. */
 bool relays_unknown(const struct manager *m);
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,

@@ -19,6 +19,8 @@ struct relay_launcher {
 	void (*ended)(struct relay *relay);
 	/* Whatever is under way: nothing follows. The process is left alone. */
 	void (*forget)(struct relay *relay);
+	/* After a stop: removes what belonged to the process. */
+	void (*clean)(const struct relay *relay);
 	/* Where relay number listens for the manager; size is that of relay->socket. */
 	void (*socket)(const struct relay_setup *setup, unsigned int number, char *buf,
 		       size_t size);

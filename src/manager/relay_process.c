@@ -134,6 +134,7 @@ static void is_gone(struct relay *relay, const char *why)
 {
 	relay->state = RELAY_GONE;
 	relay_cancel_timers(relay);
+	relay->launcher->clean(relay);
 	relay->setup->events->down(relay, why);
 	relay->setup->events->stopped(relay);
 }
@@ -303,14 +304,22 @@ void relay_stop(struct relay *relay)
 	if (relay->launching) {
 		relay->launcher->cancel(relay);
 	} else if (relay->pidfd < 0) {
-		relay->state = RELAY_GONE;
-		relay->setup->events->stopped(relay);
+		is_gone(relay, relay->reason);
 	} else if (asked && rpc_call(relay->conn, "stop", NULL, NULL, 0, RELAY_CALL_TIMEOUT_MS,
 				     stop_answered, relay) == 0) {
 		relay_set_timer(relay, &relay->timer, STOP_TERM_US, on_stop_timer);
 	} else {
 		on_stop_timer(NULL, 0, relay);
 	}
+}
+
+void relay_abandon(struct relay *relay)
+{
+	if (relay->state != RELAY_STOPPING)
+		return;
+	if (relay->pidfd >= 0)
+		pidfd_signal(relay->pidfd, SIGKILL);
+	is_gone(relay, "did not end in time");
 }
 
 void relay_free(struct relay *relay)

@@ -100,6 +100,8 @@ int relay_new(struct relay **relay, struct relay_setup *setup, unsigned int numb
 bool relay_left(const struct relay_setup *setup, unsigned int number);
 /* Ends it: asks, then SIGTERM, then SIGKILL after 300 ms; then calls stopped(). */
 void relay_stop(struct relay *relay);
+/* There is no more time to wait for that: as if it had ended, which it will. */
+void relay_abandon(struct relay *relay);
 /* Forgets the process without ending it (it goes on forwarding). */
 void relay_free(struct relay *relay);
 /* It does not do what it must: SIGKILL, and the usual restart. */

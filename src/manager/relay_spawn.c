@@ -127,6 +127,11 @@ static void nothing(struct relay *relay)
 {
 }
 
+static void remove_socket(const struct relay *relay)
+{
+	unlink(relay->socket);
+}
+
 static void socket_path(const struct relay_setup *setup, unsigned int number, char *buf,
 			size_t size)
 {
@@ -138,5 +143,6 @@ const struct relay_launcher relay_spawn_launcher = {
 	.cancel = nothing,
 	.ended = ended,
 	.forget = nothing,
+	.clean = remove_socket,
 	.socket = socket_path,
 };

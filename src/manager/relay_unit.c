@@ -8,18 +8,19 @@
  * Each start, and each question how a relay ended, has a connection of its own to systemd: there is
  * none to be lost in between, and no daemon between the two that could be.
  *
- *   start: RestartUnit -> job, JobRemoved(job, "done") -> properties: MainPID -> relay_launched()
- *   ended: properties, again when they change until the process is reaped -> relay_ended()
+ *   start:  RestartUnit -> job, JobRemoved(job, "done") -> properties: MainPID -> relay_launched()
+ *   cancel: StopUnit, KillUnit -> properties until there is no process -> relay_launch_failed()
+ *   ended:  properties until the process is reaped -> relay_ended()
+ *
+ * When systemd executes itself anew (daemon-reexec) its connections end, and it may have read a
+ * request or not: start and cancel begin again, which does no harm.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
@@ -28,7 +29,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "manager/pidfd.h"
-#include "manager/relay_args.h"
+#include "manager/relay_env.h"
 #include "manager/relay_launcher.h"
 #include "manager/unit_result.h"
 
@@ -38,49 +39,50 @@
 #define SYSTEMD_MANAGER SYSTEMD ".Manager"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define LOCAL "org.freedesktop.DBus.Local"
+#define NO_REPLY "org.freedesktop.DBus.Error.NoReply" /* the connection has ended */
 
 #define MANAGER_UNIT "virtio-forwarder.service"
-#define UNIT_DIR "/run/virtio-forwarder" /* as the unit says, whatever VIO4WD_RUNTIME_DIR is */
 
 /* How long systemd may take (a reload of its own takes as long) before we go on without it. */
-#define CANCEL_US 200000
+#define CANCEL_US 300000
 #define REAPED_US 250000
+#define RETRY_US 50000
 
 enum phase {
 	PHASE_START,  /* RestartUnit has not been answered */
 	PHASE_JOB,    /* the job has not ended */
 	PHASE_RESULT, /* what came of it is being asked */
-	PHASE_CANCEL,
-	PHASE_ENDED, /* how it ended is being asked */
+	PHASE_CANCEL, /* no process may come of it */
+	PHASE_ENDED,  /* how it ended is being asked */
 };
 
 struct launch {
 	struct relay *relay;
 	enum phase phase;
 	sd_bus *bus;
-	sd_event_source *timer;
+	sd_event_source *timer; /* of CANCEL_US, REAPED_US */
+	sd_event_source *retry;
 	char *job;  /* its object path */
 	char *path; /* the unit's */
 	char unit[64];
 	bool asking;
+	bool killed;	 /* of a start that is cancelled */
 	char result[32]; /* of the job */
 };
 
-static void env_path(const struct relay *relay, char *buf, size_t size)
-{
-	snprintf(buf, size, UNIT_DIR "/relay-%u.env", relay->number);
-}
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 
 static void socket_path(const struct relay_setup *setup, unsigned int number, char *buf,
 			size_t size)
 {
-	snprintf(buf, size, UNIT_DIR "/relay@%u/control", number);
+	snprintf(buf, size, RELAY_UNIT_DIR "/relay@%u/control", number);
 }
 
 static void launch_free(struct launch *l)
 {
 	l->relay->launch = NULL;
 	sd_event_source_disable_unref(l->timer);
+	sd_event_source_disable_unref(l->retry);
 	sd_bus_close_unref(l->bus);
 	free(l->job);
 	free(l->path);
@@ -93,20 +95,11 @@ static void forget(struct relay *relay)
 		launch_free(relay->launch);
 }
 
-static void remove_env(const struct relay *relay)
-{
-	char path[PATH_MAX];
-
-	env_path(relay, path, sizeof(path));
-	unlink(path);
-}
-
 static void fail(struct launch *l, const struct err *err)
 {
 	struct relay *relay = l->relay;
 
 	launch_free(l);
-	remove_env(relay);
 	relay_launch_failed(relay, err);
 }
 
@@ -123,37 +116,50 @@ static void report_end(struct launch *l, const char *how)
 	struct relay *relay = l->relay;
 
 	launch_free(l);
-	if (relay->state == RELAY_STOPPING)
-		remove_env(relay);
 	relay_ended(relay, how);
-}
-
-/* systemd is gone or does not answer: what is known without it has to do. */
-static void give_up(struct launch *l, const char *why)
-{
-	if (l->phase == PHASE_ENDED)
-		report_end(l, "ended");
-	else
-		fail_text(l, -ECONNRESET, why);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	give_up(userdata, "start cancelled");
+	struct launch *l = userdata;
+
+	if (l->phase == PHASE_ENDED)
+		report_end(l, "ended");
+	else
+		fail_text(l, -ETIMEDOUT, "it has not started in time");
 	return 0;
 }
 
-static int set_timer(struct launch *l, uint64_t after_us)
+static void set_timer(struct launch *l, sd_event_source **source, uint64_t after_us,
+		      sd_event_time_handler_t handler)
 {
-	l->timer = sd_event_source_disable_unref(l->timer);
-	return sd_event_add_time_relative(l->relay->setup->event, &l->timer, CLOCK_MONOTONIC,
-					  after_us, 1000, on_timer, l);
+	*source = sd_event_source_disable_unref(*source);
+	if (sd_event_add_time_relative(l->relay->setup->event, source, CLOCK_MONOTONIC, after_us,
+				       1000, handler, l) < 0)
+		log_error("%s: no timer", l->unit);
+}
+
+/* Without systemd nothing more will be known of a process that has ended. */
+static void lost(struct launch *l)
+{
+	if (l->phase == PHASE_ENDED) {
+		report_end(l, "ended");
+		return;
+	}
+	l->bus = sd_bus_close_unref(l->bus);
+	set_timer(l, &l->retry, RETRY_US, on_retry);
 }
 
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	give_up(userdata, "systemd has closed the connection");
+	lost(userdata);
 	return 0;
+}
+
+/* Its Disconnected follows. */
+static bool is_lost(sd_bus_message *m)
+{
+	return sd_bus_message_is_method_error(m, NO_REPLY);
 }
 
 static void launched(struct launch *l, pid_t pid)
@@ -188,6 +194,8 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	struct unit_result p = { 0 };
 	char how[160];
 
+	if (is_lost(m))
+		return 0;
 	l->asking = false;
 	if (!sd_bus_message_is_method_error(m, NULL))
 		unit_result_read(m, &p);
@@ -195,6 +203,8 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		launched(l, p.main_pid);
 	} else if (l->phase == PHASE_RESULT) {
 		failed(l, &p);
+	} else if (l->phase == PHASE_CANCEL && l->killed && !p.main_pid) {
+		fail_text(l, -ETIMEDOUT, "it has not started in time");
 	} else if (l->phase == PHASE_ENDED && (pid_t)p.main_pid != l->relay->pid) {
 		unit_result_text(&p, how, sizeof(how));
 		report_end(l, how);
@@ -209,14 +219,14 @@ static void ask_properties(struct launch *l)
 	l->asking = sd_bus_call_method_async(l->bus, NULL, SYSTEMD, l->path, PROPERTIES, "GetAll",
 					     on_properties, l, "s", SYSTEMD ".Service") >= 0;
 	if (!l->asking)
-		give_up(l, "systemd cannot be asked");
+		lost(l);
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	struct launch *l = userdata;
 
-	if (l->phase == PHASE_ENDED)
+	if (l->phase == PHASE_ENDED || l->killed)
 		ask_properties(l);
 	return 0;
 }
@@ -230,9 +240,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
 	if (!l->job || sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0 ||
 	    strcmp(job, l->job))
 		return 0;
-	if (l->phase == PHASE_CANCEL) {
-		fail_text(l, -ECANCELED, "start cancelled");
-	} else if (l->phase == PHASE_JOB) {
+	if (l->phase == PHASE_JOB) {
 		l->phase = PHASE_RESULT;
 		snprintf(l->result, sizeof(l->result), "%s", result);
 		ask_properties(l);
@@ -240,15 +248,15 @@ static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error
 	return 0;
 }
 
-/* It must not become a running process. The job first: then none is made any more, and what there
- * is of one can be killed. */
-static void cancel_job(struct launch *l)
+static int on_killed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-	if (l->job)
-		sd_bus_call_method_async(l->bus, NULL, SYSTEMD, l->job, SYSTEMD ".Job", "Cancel",
-					 NULL, NULL, "");
-	sd_bus_call_method_async(l->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER, "KillUnit",
-				 NULL, NULL, "ssi", l->unit, "all", SIGKILL);
+	struct launch *l = userdata;
+
+	if (is_lost(m))
+		return 0;
+	l->killed = true;
+	ask_properties(l);
+	return 0;
 }
 
 /* A manager that somebody made a unit of by hand, without ours. */
@@ -258,7 +266,7 @@ static void use_children(struct launch *l)
 
 	log_notice("systemd knows no unit %s: relays are child processes", l->unit);
 	launch_free(l);
-	remove_env(relay);
+	relay_env_remove(relay);
 	relay->setup->launcher = &relay_spawn_launcher;
 	relay->launcher = relay->setup->launcher;
 	relay->launcher->socket(relay->setup, relay->number, relay->socket, sizeof(relay->socket));
@@ -271,8 +279,9 @@ static int on_restarted(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	const sd_bus_error *refused = sd_bus_message_get_error(m);
 	const char *job;
 
-	if (refused && l->phase == PHASE_START &&
-	    sd_bus_error_has_name(refused, SYSTEMD ".NoSuchUnit")) {
+	if (l->phase == PHASE_CANCEL || is_lost(m))
+		return 0;
+	if (refused && sd_bus_error_has_name(refused, SYSTEMD ".NoSuchUnit")) {
 		use_children(l);
 		return 0;
 	}
@@ -282,16 +291,17 @@ static int on_restarted(sd_bus_message *m, void *userdata, sd_bus_error *error)
 						      : "systemd does not start it");
 		return 0;
 	}
-	if (l->phase == PHASE_CANCEL)
-		cancel_job(l);
-	else
-		l->phase = PHASE_JOB;
+	l->phase = PHASE_JOB;
 	return 0;
 }
 
 static int connect_systemd(struct launch *l)
 {
-	int rc = sd_bus_new(&l->bus);
+	int rc;
+
+	l->bus = sd_bus_close_unref(l->bus);
+	l->asking = l->killed = false;
+	rc = sd_bus_new(&l->bus);
 
 	if (rc >= 0)
 		rc = sd_bus_set_address(l->bus, SYSTEMD_SOCKET);
@@ -302,6 +312,9 @@ static int connect_systemd(struct launch *l)
 	if (rc >= 0)
 		rc = sd_bus_match_signal(l->bus, NULL, NULL, NULL, LOCAL, "Disconnected",
 					 on_disconnected, l);
+	if (rc >= 0)
+		rc = sd_bus_match_signal(l->bus, NULL, NULL, l->path, PROPERTIES,
+					 "PropertiesChanged", on_changed, l);
 	return rc;
 }
 
@@ -321,60 +334,71 @@ static struct launch *launch_new(struct relay *relay, enum phase phase)
 	return NULL;
 }
 
-static int write_env(const struct relay *relay, struct err *err)
+/* Restart, not start: of one that systemd has not reaped yet, or that runs unheard, nothing must be
+ * left. */
+static void request_start(struct launch *l)
 {
-	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int fd = -1;
-	struct relay_args args;
-	char path[PATH_MAX];
-	int rc;
+	int rc = connect_systemd(l);
 
-	rc = relay_args_fill(&args, relay, false, err);
-	if (rc < 0)
-		return rc;
-	rc = relay_args_text(&args, &text, err);
-	relay_args_free(&args);
-	if (rc < 0)
-		return rc;
-	env_path(relay, path, sizeof(path));
-	mkdir(UNIT_DIR, 0755); /* where the unit of the manager does not */
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || dprintf(fd, "VIO4WD_RELAY_ARGS=\"%s\"\n", text) < 0)
-		return err_set(err, -errno, "start", "%s: %s", path, strerror(errno));
-	return 0;
-}
-
-static void start(struct relay *relay)
-{
-	struct launch *l;
-	struct err err;
-	int rc;
-
-	if (write_env(relay, &err) < 0) {
-		relay_launch_failed(relay, &err);
-		return;
-	}
-	l = launch_new(relay, PHASE_START);
-	if (!l) {
-		err_set(&err, -ENOMEM, "start", "out of memory");
-		relay_launch_failed(relay, &err);
-		return;
-	}
-	rc = connect_systemd(l);
+	l->phase = PHASE_START;
+	free(l->job);
+	l->job = NULL;
 	if (rc >= 0)
 		rc = sd_bus_match_signal(l->bus, NULL, NULL, SYSTEMD_PATH, SYSTEMD_MANAGER,
 					 "JobRemoved", on_job_removed, l);
-	/* Restart, not start: of one that systemd has not reaped yet, or that runs unheard, nothing
-	 * must be left. */
 	if (rc >= 0)
 		rc = sd_bus_call_method_async(l->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
 					      "RestartUnit", on_restarted, l, "ss", l->unit,
 					      "replace");
-	if (rc < 0) {
-		err_set(&err, rc, "start", "systemd cannot be asked for %s: %s", l->unit,
-			strerror(-rc));
-		fail(l, &err);
+	if (rc < 0)
+		lost(l);
+}
+
+/* The stop takes the place of the start, but is put off while the manager itself is being stopped;
+ * so what there is of a process is killed. Both must have been read before the connection ends. */
+static void request_stop(struct launch *l)
+{
+	int rc = l->bus ? 0 : connect_systemd(l);
+
+	if (rc >= 0)
+		rc = sd_bus_call_method_async(l->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
+					      "StopUnit", NULL, NULL, "ss", l->unit, "replace");
+	if (rc >= 0)
+		rc = sd_bus_call_method_async(l->bus, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_MANAGER,
+					      "KillUnit", on_killed, l, "ssi", l->unit, "all",
+					      SIGKILL);
+	if (rc < 0)
+		lost(l);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct launch *l = userdata;
+
+	if (l->phase == PHASE_CANCEL)
+		request_stop(l);
+	else
+		request_start(l);
+	return 0;
+}
+
+/* systemd that does not answer, or cannot be reached, is waited for until the relay's deadline. */
+static void start(struct relay *relay)
+{
+	struct launch *l;
+	struct err err;
+
+	if (relay_env_write(relay, &err) < 0) {
+		relay_launch_failed(relay, &err);
+		return;
 	}
+	l = launch_new(relay, PHASE_START);
+	if (l) {
+		request_start(l);
+		return;
+	}
+	err_set(&err, -ENOMEM, "start", "out of memory");
+	relay_launch_failed(relay, &err);
 }
 
 static void cancel(struct relay *relay)
@@ -382,30 +406,21 @@ static void cancel(struct relay *relay)
 	struct launch *l = relay->launch;
 
 	l->phase = PHASE_CANCEL;
-	cancel_job(l);
-	if (set_timer(l, CANCEL_US) < 0)
-		fail_text(l, -ECANCELED, "start cancelled");
+	set_timer(l, &l->timer, CANCEL_US, on_timer);
+	request_stop(l);
 }
 
 static void ended(struct relay *relay)
 {
 	/* How it was stopped does not matter. */
 	struct launch *l = relay->state == RELAY_STOPPING ? NULL : launch_new(relay, PHASE_ENDED);
-	int rc;
 
 	if (!l) {
-		if (relay->state == RELAY_STOPPING)
-			remove_env(relay);
 		relay_ended(relay, "ended");
 		return;
 	}
-	rc = connect_systemd(l);
-	if (rc >= 0)
-		rc = sd_bus_match_signal(l->bus, NULL, NULL, l->path, PROPERTIES,
-					 "PropertiesChanged", on_changed, l);
-	if (rc >= 0)
-		rc = set_timer(l, REAPED_US);
-	if (rc < 0)
+	set_timer(l, &l->timer, REAPED_US, on_timer);
+	if (connect_systemd(l) < 0)
 		report_end(l, "ended");
 	else
 		ask_properties(l);
@@ -416,6 +431,7 @@ const struct relay_launcher relay_unit_launcher = {
 	.cancel = cancel,
 	.ended = ended,
 	.forget = forget,
+	.clean = relay_env_remove,
 	.socket = socket_path,
 };
 

@@ -24,8 +24,8 @@ int relay_user_find(struct relay_user *user, const char *socket_group, struct er
 				err, -ENOENT, "user",
 				"this host has neither a user vio4wd nor nobody: relays must "
 				"not run as root; add a system user vio4wd");
-		log_warning("this host has no user vio4wd: relays run as nobody (useradd --system "
-			    "vio4wd makes it)");
+		log_warning("this host has no user vio4wd: relays run as nobody (systemd-sysusers "
+			    "makes it, or useradd --system)");
 	}
 	snprintf(user->name, sizeof(user->name), "%s", pw->pw_name);
 	user->uid = pw->pw_uid;

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "manager/json_util.h"
@@ -243,13 +242,20 @@ static void on_stopped(struct relay *relay)
 {
 	struct manager *m = manager_of(relay);
 
-	unlink(relay->socket);
 	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
 		if (m->processes[i] && m->processes[i]->state != RELAY_GONE)
 			return;
 	}
 	if (m->phase == MANAGER_STOPPING)
 		sd_event_exit(m->event, 0);
+}
+
+void relays_abandon(struct manager *m)
+{
+	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++) {
+		if (m->processes[i])
+			relay_abandon(m->processes[i]);
+	}
 }
 
 const struct relay_events manager_relay_events = {

@@ -22,7 +22,7 @@ from .wait import until
 Value = object  # text, number, bool or a list of texts
 
 
-def _assignment(name: str, value: Value) -> str:
+def assignment(name: str, value: Value) -> str:
     if isinstance(value, bool):
         return f"{name}={'true' if value else 'false'}"
     if isinstance(value, (list, tuple)):
@@ -92,7 +92,7 @@ class Daemon:
 
     def write_config(self, **changes: Value) -> None:
         self.config.update(changes)
-        lines = [_assignment(n, v) for n, v in self.config.items() if v is not None]
+        lines = [assignment(n, v) for n, v in self.config.items() if v is not None]
         self.config_file.write_text("\n".join(lines) + "\n")
 
     def socket(self, relay: int) -> Path:

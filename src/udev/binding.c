@@ -43,6 +43,10 @@ static int ask_pf(const char *root, const struct vf *vf, struct vf_attributes *a
 	int rc;
 
 	rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+	if (rc == -ENODEV) {
+		sriov_settle(root, &vf->pf);
+		rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+	}
 	if (rc || vf_mac_of_interface(root, vf, own) < 0)
 		return rc;
 	if (memcmp(own, attributes->mac, sizeof(own)) != 0) {

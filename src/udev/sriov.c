@@ -42,6 +42,14 @@ static int read_count(const struct change *c, unsigned int *count, struct err *e
 	return rc;
 }
 
+void sriov_settle(const char *root, const struct pci_addr *pf)
+{
+	uint32_t count;
+
+	/* sriov_numvfs_show() takes the lock that sriov_numvfs_store() holds all the time. */
+	pci_read_number(root, pf, "sriov_numvfs", UINT16_MAX, &count, NULL);
+}
+
 /* What the kernel's sriov_numvfs_store() and the drivers' sriov_configure() return. */
 static int refused(const struct change *c, unsigned int count, int rc, struct err *err)
 {

@@ -38,6 +38,12 @@ int sriov_set_attributes(const char *pf_netdev, unsigned int index,
 			 const struct vf_attributes *attrs, struct err *err);
 
 /*
+ * VFs are in sysfs before their PF tells of them: sriov_enable() counts them when the last one is
+ * made. Waits until a change of their number that is under way is over.
+ */
+void sriov_settle(const char *root, const struct pci_addr *pf);
+
+/*
  * Makes count VFs, or removes all (0). A PF that has another number than 0 is set to 0 first.
  * autoprobe false: the new VFs get no driver (sriov_drivers_autoprobe is put back afterwards, but
  * for a process that is killed meanwhile: then it stays off).

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A manager with hugepages, VMs, the PF and the network outside it; the fixtures `bench` and `figure`."""
 
-import time
+import json
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from lib import leaks
 from lib.daemon import Daemon
 from lib.process import run
 from lib.stage import Stage
 from lib.wait import until
 from outside import Outside
-from sriov import Function, Pf
+from sriov import Pf
 from vms import Vm, Vms, address_of, mac_of
 
 TOTAL = 7
 ALL_AUTO = {"VIO4WD_AUTO_VFS": ["enp1s0:0"]}
+Figure = Callable[[str], None]
 
 
 def fixed_macs(count: int = TOTAL) -> List[str]:
@@ -40,32 +41,44 @@ class Bench:
         }
         return self.stage.daemon(start, **settings)
 
-    def vms(self, daemon: Daemon, count: int, mac: str = "") -> Vms:
-        """Booted on the sockets of the relays 0 .. count - 1, with the VFs' addresses."""
-        vms = self.stage.add(Vms([Vm(daemon.socket(i), i, mac) for i in range(count)]))
+    def vms(self, daemon: Daemon, count: int, first: int = 0) -> Vms:
+        """Booted on the sockets of the relays from first to count - 1, with the VFs' addresses."""
+        ids = range(first, count)
+        vms = self.stage.add(Vms([Vm(daemon.socket(i), i) for i in ids]))
         until(
-            lambda: all(daemon.relay(i)["vm"] for i in range(count)),
+            lambda: all(daemon.relay(i)["vm"] for i in ids),
             "the VMs are connected",
             alive=vms.check,
         )
         return vms
 
-    def states(self, daemon: Daemon, count: int) -> List[str]:
-        return [daemon.relay(i)["state"] for i in range(count)]
 
-    def wait_states(self, daemon: Daemon, count: int, state: str, timeout: float = 30) -> None:
-        for i in range(count):
-            daemon.wait_state(i, state, timeout)
+def wait_states(daemon: Daemon, count: int, state: str, timeout: float = 30) -> None:
+    """Of the relays 0 .. count - 1."""
+    for i in range(count):
+        daemon.wait_state(i, state, timeout)
 
 
 def bindings(daemon: Daemon) -> Dict[str, Dict[str, Any]]:
     """What the manager would give back, by address, as its state file has it."""
-    import json
-
     path = daemon.runtime / "state.json"
     if not path.exists():
         return {}
     return {b["address"]: b for b in json.loads(path.read_text()).get("bindings", [])}
+
+
+def settings(pf: Pf, vf: int) -> Dict[str, Any]:
+    """What the PF says of a VF."""
+    (link,) = json.loads(run(["ip", "-j", "link", "show", "dev", pf.netdev or ""]))
+    (info,) = [i for i in link["vfinfo_list"] if i["vf"] == vf]
+    (vlan,) = info.get("vlan_list", [{}])
+    return {
+        "mac": info["address"],
+        "vlan": vlan.get("vlan", 0),
+        "qos": vlan.get("qos", 0),
+        "trust": info["trust"],
+        "spoofchk": info["spoofchk"],
+    }
 
 
 @pytest.fixture
@@ -73,8 +86,27 @@ def bench(stage: Stage, pf: Pf, hugepages: Path) -> Bench:
     return Bench(stage, pf, hugepages)
 
 
+@contextmanager
+def bench_of_module(hugepages: Path, folder: Path) -> Iterator[Bench]:
+    """For tests that share one, as each start of a manager takes seconds."""
+    pf = Pf()
+    pf.set_vfs(0)
+    pf.up()
+    stage = Stage(folder)
+    failed = True
+    try:
+        yield Bench(stage, pf, hugepages)
+        failed = False
+    finally:
+        try:
+            stage.close(failed)
+        finally:
+            if pf.exists() and pf.driver:
+                pf.set_vfs(0)
+
+
 @pytest.fixture
-def figure(capsys: pytest.CaptureFixture) -> Callable[[str], None]:
+def figure(capsys: pytest.CaptureFixture) -> Figure:
     """Says what was measured, as a comment of the TAP."""
 
     def say(text: str) -> None:

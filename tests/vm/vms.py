@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from lib.env import patience
 from lib.frames import checksum
@@ -100,11 +100,8 @@ class Vms:
         self._thread = threading.Thread(target=self._run, name="vms", daemon=True)
         self._thread.start()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Vm]:
         return iter(self.vms)
-
-    def __getitem__(self, i: int) -> Vm:
-        return self.vms[i]
 
     def _run(self) -> None:
         try:
@@ -175,3 +172,4 @@ class Vms:
         self._thread.join()
         for vm in self.vms:
             vm.close()
+        self.vms = []

@@ -25,7 +25,7 @@
 #include "manager/vfs.h"
 #include "udev/monitor.h"
 
-#define STOP_DEADLINE_US 450000
+#define STOP_DEADLINE_US 2000000
 #define STOP_DEADLINE_HARDWARE_US 5000000 /* the kernel resets what a process leaves behind */
 #define STATUS_INTERVAL_US 1000000ull
 

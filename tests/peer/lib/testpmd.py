@@ -38,6 +38,7 @@ class Testpmd:
         ring: int = 256,
         size: int = 0,
         ports: Sequence[str] = (),
+        prefix: Sequence[Arg] = (),
     ) -> None:
         paths = [sockets] if isinstance(sockets, Path) else list(sockets)
         cpu = cpus()[0]
@@ -53,7 +54,7 @@ class Testpmd:
         for port in ports:
             vdevs += ["--vdev", port]
         args: List[Arg] = [
-            "stdbuf", "-oL", tool("dpdk-testpmd"), "--lcores", f"0@{cpu},1@{cpu}",
+            *prefix, "stdbuf", "-oL", tool("dpdk-testpmd"), "--lcores", f"0@{cpu},1@{cpu}",
             "--no-pci", "--no-huge", "-m", memory, "--no-shconf", "--no-telemetry",
             f"--file-prefix={self.prefix}", *vdevs, "--", "-i", "--nb-cores=1",
             f"--rxq={queues}", f"--txq={queues}", f"--rxd={ring}", f"--txd={ring}",

@@ -51,11 +51,6 @@ def start(bed: Systemd, **config: object) -> Systemd:
     return bed
 
 
-def status_of(bed: Systemd, pid: int) -> dict:
-    lines = bed.run("cat", f"/proc/{pid}/status").splitlines()
-    return {k: v.strip() for k, v in (x.split(":", 1) for x in lines if ":" in x)}
-
-
 def test_units_are_understood(bed: Systemd) -> None:
     """Nothing in them is misspelt, unknown to this systemd, or not there."""
     assert bed.run("systemd-analyze", "verify", "--man=no", *UNITS) == ""
@@ -114,7 +109,7 @@ def test_relay_is_a_unit_without_rights(bed: Systemd) -> None:
     pid = bed.relay_pid()
     (process,) = bed.ctl_json("relays")["processes"]
     assert process["pid"] == pid and process["state"] == "running"
-    status = status_of(bed, pid)
+    status = bed.status_of(pid)
     assert status["PPid"] == "1"
     uid, gid = bed.run("id", "-u", "vio4wd").strip(), bed.run("id", "-g", "vio4wd").strip()
     assert set(status["Uid"].split()) == {uid} and set(status["Gid"].split()) == {gid}
@@ -127,7 +122,7 @@ def test_relay_is_a_unit_without_rights(bed: Systemd) -> None:
         assert int(status[name], 16) == 0, name
     assert status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
     # The manager has what its work needs, and its relay is not among its children.
-    manager = status_of(bed, bed.main_pid(SERVICE))
+    manager = bed.status_of(bed.main_pid(SERVICE))
     assert bin(int(manager["CapBnd"], 16)).count("1") <= 8
     assert manager["NoNewPrivs"] == "1" and manager["Seccomp"] == "2"
 
@@ -303,7 +298,7 @@ def test_without_the_template_relays_are_children(bed: Systemd) -> None:
         bed.wait_state(1, "listening")
         assert "relays are child processes" in bed.journal()
         (relay,) = [p["pid"] for p in bed.ctl_json("relays")["processes"]]
-        assert status_of(bed, relay)["PPid"] == str(bed.main_pid(SERVICE))
+        assert bed.status_of(relay)["PPid"] == str(bed.main_pid(SERVICE))
         manager = bed.main_pid(SERVICE)
         bed.run("kill", "-KILL", manager)
         until(lambda: bed.main_pid(SERVICE) not in (0, manager), "it is started again")

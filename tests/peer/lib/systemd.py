@@ -21,9 +21,12 @@ CONFIG = Path("/etc/default/virtioforwarder")
 
 
 class Systemd:
-    """dir is there inside, too: sockets in it can be reached from both sides."""
+    """dir is there inside, too: sockets in it can be reached from both sides.
 
-    def __init__(self) -> None:
+    hardware: with the network and the VFIO devices (/dev/vfio must exist) of the host.
+    """
+
+    def __init__(self, hardware: bool = False) -> None:
         if not Path("/lib/systemd/systemd").exists():
             raise RuntimeError("systemd is missing: install the package systemd")
         self.dir = Path(tempfile.mkdtemp(prefix="v4sd-", dir="/tmp"))
@@ -33,7 +36,7 @@ class Systemd:
         self.sockets.chmod(0o1777)
         self.log = self.dir / "boot.txt"
         self.process = Process(
-            ["unshare", "--mount", BOOT, self.dir, BUILD], self.log, {"PATH": os.environ["PATH"]}
+            ["unshare", "--mount", BOOT, self.dir, BUILD, "host" if hardware else "own"], self.log
         )
         self.pid = 0
 
@@ -118,6 +121,10 @@ class Systemd:
 
     def show(self, unit: str, name: str) -> str:
         return self.systemctl("show", "--value", "-p", name, unit).strip()
+
+    def status_of(self, pid: int) -> Dict[str, str]:
+        lines = self.run("cat", f"/proc/{pid}/status").splitlines()
+        return {k: v.strip() for k, v in (x.split(":", 1) for x in lines if ":" in x)}
 
     def main_pid(self, unit: str) -> int:
         return int(self.show(unit, "MainPID"))

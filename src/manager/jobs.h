@@ -13,7 +13,7 @@
 
 struct jobs;
 
-struct job { /* embedded in what the job works on; its owner keeps it until done() */
+struct job {		  /* embedded in what the job works on; its owner keeps it until done() */
 	const char *what; /* for the log, as in "bind 0000:01:10.0" */
 	void (*run)(struct job *job);
 	void (*done)(struct job *job);

@@ -19,8 +19,8 @@ struct manager;
 struct pairing_wish;
 
 /*
- * vf_count.c: the number of VFs, and who made them. While a PF's number changes its VFs are on hold:
- * pairings let them go and take them again when they are back.
+ * vf_count.c: the number of VFs, and who made them. While a PF's number changes its VFs are on
+ * hold: pairings let them go and take them again when they are back.
  */
 struct vf_counts;
 
@@ -29,8 +29,8 @@ typedef void (*vf_count_fn)(const struct err *err, void *userdata);
 int vf_counts_new(struct vf_counts **counts, struct manager *m, struct err *err);
 void vf_counts_free(struct vf_counts *counts);
 /* done follows later, never from inside, unless an error is returned. */
-int vf_count_set(struct vf_counts *counts, const struct pci_addr *pf, unsigned int count, bool force,
-		 vf_count_fn done, void *userdata, struct err *err);
+int vf_count_set(struct vf_counts *counts, const struct pci_addr *pf, unsigned int count,
+		 bool force, vf_count_fn done, void *userdata, struct err *err);
 bool vf_count_on_hold(const struct vf_counts *counts, const struct pci_addr *pf);
 /* The VFs that the PF has are those that were made here. */
 bool vf_count_is_ours(const struct vf_counts *counts, const struct pf *pf);

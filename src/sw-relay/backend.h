@@ -75,8 +75,9 @@ struct backend_ops {
 	 * and before start or after stop unless live_spread. NULL: the numbers are fixed.
 	 */
 	int (*spread)(struct backend *backend, uint16_t queues);
-	/* Once a second while it is started: finds out about the link. NULL: link() does. */
-	void (*look)(struct backend *backend);
+	/* Once a second while it is started, or soon again after it returned true: finds out about
+	 * the link. NULL: link() does. */
+	bool (*look)(struct backend *backend);
 	/* True while the link is up, as far as is known. From any thread, never waits. */
 	bool (*link)(struct backend *backend);
 };

@@ -25,6 +25,7 @@
 #include "sw-relay/endpoint.h"
 
 #define DRAIN_BURST 64
+#define RESTLESS_S 10 /* after a start or a change of the link more is to be expected */
 
 static bool port_claims(const struct backend_request *req)
 {
@@ -94,19 +95,39 @@ void port_update_link(struct port_backend *p)
 	struct rte_eth_link link;
 
 	p->link = rte_eth_link_get_nowait(p->base.port, &link) == 0 &&
-		  link.link_status == RTE_ETH_LINK_UP;
+		  link.link_status == RTE_ETH_LINK_UP &&
+		  (p->tells_link || !p->pf.known || p->pf.up);
 }
 
-static void port_look(struct backend *backend)
+time_t port_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Of a driver that cannot tell what becomes of its link, nor that its PF was reset. */
+static bool port_look(struct backend *backend)
 {
 	struct port_backend *p = port_backend(backend);
 	bool before = p->link;
+	struct pf_state pf;
 
 	if (p->tells_link)
-		return;
+		return false;
+	if (p->vfio) {
+		pf = pf_state_read("", &p->pci);
+		if (pf.known && pf.up && p->pf.known && pf.ups != p->pf.ups)
+			backend->reset = true;
+		p->pf = pf;
+	}
 	port_update_link(p);
 	if (p->link != before)
+		p->changed = port_now();
+	if (p->link != before || backend->reset)
 		service_device_changed(backend->id);
+	return port_now() - p->changed < RESTLESS_S;
 }
 
 static void port_gone(struct port_backend *p)

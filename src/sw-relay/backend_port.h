@@ -7,12 +7,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <rte_common.h>
 #include <rte_ethdev.h>
 
 #include "common/pci_addr.h"
 #include "sw-relay/backend.h"
+#include "sw-relay/pf_state.h"
 
 #define PORT_MAX_QUEUES 64
 
@@ -23,7 +25,9 @@ struct port_backend {
 	char name[64];
 	struct pci_addr pci; /* when it is opened through VFIO: */
 	bool vfio;
-	bool no_node; /* its NUMA node has no memory */
+	bool no_node;	    /* its NUMA node has no memory */
+	struct pf_state pf; /* when it was looked at last, or started */
+	time_t changed;	    /* CLOCK_MONOTONIC: started, or the link changed */
 	_Atomic bool link;
 	bool tells_link;	 /* by an interrupt */
 	uint16_t max_rx, max_tx; /* of use, and possible */
@@ -55,6 +59,7 @@ void port_check_alive(struct port_backend *p);
 void port_stop(struct backend *backend);
 /* Asks the driver, which does not wait for anything. */
 void port_update_link(struct port_backend *p);
+time_t port_now(void);
 /* Events of the device; its removal also while it is being opened. */
 void port_watch_removal(struct port_backend *p);
 void port_watch(struct port_backend *p);

@@ -141,12 +141,13 @@ static int check_pci(struct port_backend *p, const struct devname *dev, struct p
 		return r;
 	p->pci = dev->pci;
 	p->vfio = facts->vfio;
-	if (*facts->down)
-		log_warning("device %s: the interface %s of its PF is down, and so is the link: "
-			    "`ip link set %s up`",
-			    dev->text, facts->down, facts->down);
 	if (!p->vfio)
 		return 0;
+	p->pf = pf_state_read("", &p->pci);
+	if (p->pf.known && !p->pf.up)
+		log_warning("device %s: the interface %s of its PF has no link, and so has it; `ip "
+			    "link set %s up`?",
+			    dev->text, p->pf.name, p->pf.name);
 	r = dma_check_node("", dev->text, facts->numa_node, &p->no_node, err);
 	if (r < 0)
 		return r;

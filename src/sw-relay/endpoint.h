@@ -66,8 +66,9 @@ void endpoint_work(void);
  * has no device.
  */
 int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size);
-/* Has devices whose links have to be asked for asked; changes are reported. Once a second. */
-void endpoint_look_at_devices(void);
+/* Has devices that do not tell of their links looked at; changes are reported. Once a second, or
+ * soon again when it returns true. */
+bool endpoint_look_at_devices(void);
 
 /* Results of docs/protocol.md; owned by the caller. NULL when there is no such endpoint/device. */
 json_object *endpoint_device_json(unsigned int id);

@@ -354,19 +354,26 @@ void endpoint_do_reset(struct endpoint *ep)
 void endpoint_do_look(struct endpoint *ep)
 {
 	if (ep->device == ENDPOINT_DEVICE_STARTED)
-		ep->backend->ops->look(ep->backend);
+		ep->restless = ep->backend->ops->look(ep->backend);
 }
 
-void endpoint_look_at_devices(void)
+bool endpoint_look_at_devices(void)
 {
 	struct endpoint *ep;
+	bool soon = false;
 
 	TAILQ_FOREACH(ep, &endpoints, next)
 	{
-		if (STAILQ_EMPTY(&ep->ops) && ep->device == ENDPOINT_DEVICE_STARTED &&
-		    ep->backend->ops->look)
-			endpoint_ask(ep, ENDPOINT_LOOK);
+		if (!STAILQ_EMPTY(&ep->ops)) {
+			soon = true;
+			continue;
+		}
+		if (ep->device != ENDPOINT_DEVICE_STARTED || !ep->backend->ops->look)
+			continue;
+		soon |= ep->restless;
+		endpoint_ask(ep, ENDPOINT_LOOK);
 	}
+	return soon;
 }
 
 /* What the device asks for; ENDPOINT_LOOK stands for nothing. Needs the lock. */

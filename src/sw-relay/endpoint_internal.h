@@ -47,6 +47,7 @@ struct endpoint {
 
 	/* of the operation that runs, else the control thread's */
 	uint16_t spread; /* queue pairs the device was set up for */
+	bool restless;	 /* the device is to be looked at again soon */
 
 	/* the control thread's */
 	struct endpoint_ops ops;

@@ -2,13 +2,10 @@
 
 #include "sw-relay/pci_check.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/vfio.h>
-#include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,31 +81,6 @@ bool pci_answers(const char *root, const struct pci_addr *addr)
 	struct where at = where_is(root, addr);
 
 	return answers(&at);
-}
-
-/* The first interface of the PF when none is up. IFF_UP alone counts, which takes no lock. */
-static void find_down(const struct where *at, char *name, size_t size)
-{
-	char path[PATH_MAX], text[32];
-	struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/physfn/net", at->root, at->bdf);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' ||
-		    sysfs_read(at->root, text, sizeof(text),
-			       "/sys/bus/pci/devices/%s/physfn/net/%s/flags", at->bdf,
-			       entry->d_name) <= 0)
-			continue;
-		if (strtoul(text, NULL, 16) & IFF_UP) {
-			name[0] = '\0';
-			break;
-		}
-		snprintf(name, size, "%s", entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
 }
 
 static int check_driver(const struct where *at, struct pci_facts *facts, struct err *err)
@@ -224,7 +196,5 @@ int pci_check(const char *root, const struct pci_addr *addr, struct pci_facts *f
 	r = check_driver(&at, facts, err);
 	if (r == 0 && facts->vfio)
 		r = check_vfio(&at, err);
-	if (r == 0)
-		find_down(&at, facts->down, sizeof(facts->down));
 	return r;
 }

@@ -17,7 +17,6 @@ struct pci_facts {
 	uint16_t vendor, device; /* IDs */
 	int numa_node;		 /* -1: none */
 	bool vfio;		 /* it is opened through VFIO */
-	char down[16];		 /* the PF's interface, when it is down: then a VF has no link */
 };
 
 /*

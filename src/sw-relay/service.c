@@ -24,6 +24,7 @@
 #include "wire/rpc.h"
 
 #define LINK_PERIOD_US 1000000
+#define LINK_SOON_US 200000
 
 enum vm_report { VM_SAME, VM_GONE, VM_HERE };
 
@@ -203,11 +204,12 @@ static void watched_add(unsigned int id)
 
 static int on_link_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	endpoint_look_at_devices();
+	bool soon = endpoint_look_at_devices();
+
 	/* backwards: a removed one is replaced by the last */
 	for (size_t i = service.n_watched; i-- > 0;)
 		device_look(&service.watched[i]);
-	sd_event_source_set_time_relative(source, LINK_PERIOD_US);
+	sd_event_source_set_time_relative(source, soon ? LINK_SOON_US : LINK_PERIOD_US);
 	return 0;
 }
 

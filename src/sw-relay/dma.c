@@ -260,6 +260,17 @@ int dma_opened(const char *device, struct err *err)
 		       r < 0 ? strerror(-r) : "unknown reason");
 }
 
+/*
+ * rte_vfio_setup_device() of the first device may fail after it has registered its callback for
+ * memory, which stays then: the next first device could not register it and would be refused, with
+ * its VFIO group left open for ever.
+ */
+void dma_not_opened(void)
+{
+	if (!devices)
+		rte_mem_event_callback_unregister("vfio_mem_event_clb", NULL);
+}
+
 void dma_closed(void)
 {
 	atomic_fetch_sub(&devices, 1);

@@ -19,10 +19,11 @@
 int dma_check_node(const char *root, const char *device, int node, bool *elsewhere,
 		   struct err *err);
 
-/* Around the time a device is open: before it is opened, when it is, when it is closed again. One
- * device at a time. */
+/* Around the time a device is open: before it is opened, when it is or when it cannot be, when it
+ * is closed again. One device at a time. */
 int dma_opening(const char *device, struct err *err);
 int dma_opened(const char *device, struct err *err);
+void dma_not_opened(void);
 void dma_closed(void);
 
 /* True once after memory was refused because it could not be locked. */

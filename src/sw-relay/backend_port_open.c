@@ -186,8 +186,11 @@ static int hotplug(struct port_backend *p, const struct devname *dev, const char
 	int r;
 
 	r = rte_eal_hotplug_add(p->bus, p->name, args);
-	if (r < 0)
+	if (r < 0) {
+		if (p->vfio)
+			dma_not_opened();
 		return plug_err(dev, facts, r, err);
+	}
 	r = 0;
 	if (rte_eth_dev_get_port_by_name(p->name, &port) < 0)
 		r = err_set(err, -ENODEV, "attach",

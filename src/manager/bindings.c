@@ -2,7 +2,8 @@
 
 /*
  * Taking a VF: look at it (job), write the record (state file), bind it (job). Giving it back:
- * restore it (job), drop the record. One thing at a time for each VF.
+ * write that nobody wishes for it, restore it (job), drop the record. One thing at a time for each
+ * VF.
  *
  * What was there before is learned when the VF is looked at, unless the record says that an earlier
  * try had changed it already: then the record knows better.
@@ -376,6 +377,16 @@ static void restore_done(struct job *job)
 	finish(binding);
 }
 
+static void on_renounced(void *userdata)
+{
+	struct binding *binding = userdata;
+
+	if (binding->all->m->phase == MANAGER_STOPPING)
+		binding->phase = IDLE;
+	else
+		submit(binding, RESTORING, run_restore, restore_done);
+}
+
 int bindings_give_back(struct bindings *b, int owner, const struct pci_addr *keep,
 		       binding_done_fn done, void *userdata, struct err *err)
 {
@@ -384,7 +395,9 @@ int bindings_give_back(struct bindings *b, int owner, const struct pci_addr *kee
 	if (!binding)
 		return err_set(err, -EAGAIN, "device", "nothing to give back");
 	prepare(binding, "give back", done, userdata);
-	submit(binding, RESTORING, run_restore, restore_done);
+	/* That nobody wishes for it any more is on disk first: the next manager goes on with it. */
+	binding->phase = RECORDING;
+	saving_then(b->m, on_renounced, binding);
 	return 0;
 }
 

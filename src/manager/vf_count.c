@@ -36,8 +36,9 @@ struct vf_count { /* of one PF */
 	atomic_bool begun, ran;
 	char what[64];
 	unsigned int wanted;
-	unsigned int before; /* made, when it fails */
+	unsigned int before; /* made, while it is changed or when that fails */
 	bool autoprobe;
+	bool autoprobe_is_off; /* while it is changed: it was on, and has to be so again */
 	struct err err;
 	vf_count_fn done;
 	void *userdata;
@@ -202,6 +203,7 @@ static void go_on(struct vf_count *count)
 	count->phase = RECORDING;
 	count->before = count->made;
 	count->made = count->wanted;
+	count->autoprobe_is_off = !count->autoprobe && sriov_autoprobe(m->root, &count->pf);
 	saving_then(m, on_recorded, count);
 }
 
@@ -367,13 +369,19 @@ json_object *vf_counts_to_json(const struct vf_counts *counts)
 
 	for (const struct vf_count *count = counts->first; count; count = count->next) {
 		json_object *json;
+		const bool changing = count->phase == RECORDING || count->phase == CHANGING;
 		char pf[PCI_ADDR_STRLEN];
 
-		if (!count->made)
+		if (!count->made && !(changing && count->before))
 			continue;
 		json = json_object_new_object();
 		json_put_text(json, "pf", pci_addr_format(&count->pf, pf));
 		json_put_int(json, "made", count->made);
+		/* For the case that the change does not come to its end. */
+		if (changing) {
+			json_put_int(json, "before", count->before);
+			json_put_bool(json, "autoprobe_is_off", count->autoprobe_is_off);
+		}
 		json_object_array_add(array, json);
 	}
 	return array;
@@ -383,16 +391,20 @@ void vf_counts_from_json(struct vf_counts *counts, json_object *array)
 {
 	for (size_t i = 0; array && i < json_object_array_length(array); i++) {
 		json_object *json = json_object_array_get_idx(array, i);
-		const int64_t made = json_get_int(json, "made", 0);
 		struct pci_addr addr;
 		struct vf_count *count;
 		struct pf pf;
 
-		if (pci_addr_parse(&addr, json_get_text(json, "pf", "")) < 0 || made <= 0 ||
-		    pf_read(counts->m->root, &addr, &pf, NULL) < 0 || pf.num_vfs != made)
+		if (pci_addr_parse(&addr, json_get_text(json, "pf", "")) < 0 ||
+		    pf_read(counts->m->root, &addr, &pf, NULL) < 0)
+			continue;
+		if (json_get_bool(json, "autoprobe_is_off", false))
+			sriov_autoprobe_on(counts->m->root, &addr);
+		if (!pf.num_vfs || (pf.num_vfs != json_get_int(json, "made", 0) &&
+				    pf.num_vfs != json_get_int(json, "before", 0)))
 			continue; /* others have changed it meanwhile */
 		count = get(counts, &addr);
 		if (count)
-			count->made = made;
+			count->made = pf.num_vfs;
 	}
 }

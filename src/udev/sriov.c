@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/fault.h"
 #include "udev/kernel.h"
 #include "udev/pci_sysfs.h"
 #include "udev/vf.h"
@@ -128,15 +129,25 @@ static int make(const struct change *c, unsigned int count, struct err *err)
 	return rc;
 }
 
-/* True when it was on and is off now. The attribute is there since Linux 4.12. */
-static bool autoprobe_off(const struct change *c)
+/* The attribute is there since Linux 4.12. */
+static int autoprobe_write(const char *root, const struct pci_addr *pf, bool on)
+{
+	char addr[PCI_ADDR_STRLEN];
+
+	return kernel_write(root, on ? "1" : "0", PCI_DEVICES "/%s/sriov_drivers_autoprobe",
+			    pci_addr_format(pf, addr));
+}
+
+bool sriov_autoprobe(const char *root, const struct pci_addr *pf)
 {
 	uint32_t on;
 
-	return pci_read_number(c->root, &c->pf.addr, "sriov_drivers_autoprobe", 1, &on, NULL) ==
-		       0 &&
-	       on &&
-	       kernel_write(c->root, "0", PCI_DEVICES "/%s/sriov_drivers_autoprobe", c->addr) == 0;
+	return pci_read_number(root, pf, "sriov_drivers_autoprobe", 1, &on, NULL) == 0 && on;
+}
+
+void sriov_autoprobe_on(const char *root, const struct pci_addr *pf)
+{
+	autoprobe_write(root, pf, true);
 }
 
 int sriov_set_count(const char *root, const struct pci_addr *pf, unsigned int count, bool autoprobe,
@@ -165,9 +176,10 @@ int sriov_set_count(const char *root, const struct pci_addr *pf, unsigned int co
 		if (rc < 0 || !count)
 			return rc;
 	}
-	restore = !autoprobe && autoprobe_off(&c);
+	restore = !autoprobe && sriov_autoprobe(root, pf) && !autoprobe_write(root, pf, false);
 	rc = make(&c, count, err);
+	fault_point("count.made");
 	if (restore)
-		kernel_write(root, "1", PCI_DEVICES "/%s/sriov_drivers_autoprobe", c.addr);
+		sriov_autoprobe_on(root, pf);
 	return rc;
 }

@@ -46,11 +46,15 @@ void sriov_settle(const char *root, const struct pci_addr *pf);
 /*
  * Makes count VFs, or removes all (0). A PF that has another number than 0 is set to 0 first.
  * autoprobe false: the new VFs get no driver (sriov_drivers_autoprobe is put back afterwards, but
- * for a process that is killed meanwhile: then it stays off).
+ * for a process that is killed meanwhile: then the next one puts it back).
  * -EINVAL: not a PF; -ERANGE: more than sriov_totalvfs (err tells that); -EOPNOTSUPP: the PF's
  * driver cannot; -ENOMEM: no room for their registers or bus numbers; -EIO: the driver made fewer.
  */
 int sriov_set_count(const char *root, const struct pci_addr *pf, unsigned int count, bool autoprobe,
 		    struct err *err);
+
+/* New VFs get a driver by themselves; or shall do so again. Neither waits. */
+bool sriov_autoprobe(const char *root, const struct pci_addr *pf);
+void sriov_autoprobe_on(const char *root, const struct pci_addr *pf);
 
 #endif

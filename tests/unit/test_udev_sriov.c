@@ -372,6 +372,17 @@ TEST_F(count, without_drivers) {
 	EXPECT_STREQ("sriov_numvfs=0 sriov_numvfs=1", driver.writes);
 }
 
+TEST_F(count, autoprobe_that_was_left_off) {
+	EXPECT_TRUE(sriov_autoprobe(self->root, &self->addr));
+	sysfs_tree_file(self->root, PF_DIR "/sriov_drivers_autoprobe", "0
+");
+	EXPECT_FALSE(sriov_autoprobe(self->root, &self->addr));
+	sriov_autoprobe_on(self->root, &self->addr);
+	EXPECT_STREQ("sriov_drivers_autoprobe=1", driver.writes);
+	sysfs_tree_remove(self->root, PF_DIR "/sriov_drivers_autoprobe");
+	EXPECT_FALSE(sriov_autoprobe(self->root, &self->addr));
+}
+
 TEST_F(count, too_many) {
 	EXPECT_EQ(-ERANGE, set_count(8, true));
 	EXPECT_SAID("enp1s0 (0000:01:00.0) can have 7 VFs at most (sriov_totalvfs), 8 were asked");

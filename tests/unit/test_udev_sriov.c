@@ -374,8 +374,7 @@ TEST_F(count, without_drivers) {
 
 TEST_F(count, autoprobe_that_was_left_off) {
 	EXPECT_TRUE(sriov_autoprobe(self->root, &self->addr));
-	sysfs_tree_file(self->root, PF_DIR "/sriov_drivers_autoprobe", "0
-");
+	sysfs_tree_file(self->root, PF_DIR "/sriov_drivers_autoprobe", "0\n");
 	EXPECT_FALSE(sriov_autoprobe(self->root, &self->addr));
 	sriov_autoprobe_on(self->root, &self->addr);
 	EXPECT_STREQ("sriov_drivers_autoprobe=1", driver.writes);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A VM without guest: DPDK's front end joins its socket to a tap interface in a namespace, whose kernel
-is that of the VM, with all the programs there are."""
+"""A VM without guest: DPDK's front end joins its socket to a tap interface in a namespace, whose
+kernel is that of the VM, with all the programs there are."""
 
 import os
 from pathlib import Path

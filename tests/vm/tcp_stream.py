@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""One TCP connection that carries data both ways at once: each side prints the SHA-256 of what it sent
-and of what it received.
+"""One TCP connection that carries data both ways at once: each side prints the SHA-256 of what it
+sent and of what it received.
 
   tcp_stream.py listen ADDRESS PORT BYTES
   tcp_stream.py connect ADDRESS PORT BYTES"""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The manager is killed at each step by which a VF is bound, given back, or made; the next one completes
-the step or undoes it. The relay and its VM live on all the time."""
+"""The manager is killed at each step by which a VF is bound, given back, or made; the next one
+completes the step or undoes it. The relay and its VM live on all the time."""
 
 import random
 import re

@@ -3,23 +3,19 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 from lib.daemon import Daemon
 from lib.process import run
-from lib.stage import Stage
 from outside import ADDRESS as OUTSIDE
-from sriov import Pf
 from stack_vm import ADDRESS, MAC, StackVm
-from vf_bench import Bench
+from vf_bench import Bench, bench_of_module
 
 MACHINE = "igb"
 PINGS = 2000
 TCP_BYTES = 4 << 20
 STREAM = Path(__file__).with_name("tcp_stream.py")
-OTHER_MAC = "52:54:00:0a:02:02"
-ADMIN_MAC = "52:54:00:0a:02:03"
 VLAN = 100
 VLAN_OUTSIDE, VLAN_VM = "10.10.0.1", "10.10.0.2"
 
@@ -27,21 +23,16 @@ VLAN_OUTSIDE, VLAN_VM = "10.10.0.1", "10.10.0.2"
 class Scene:
     """VF 0 is relay 1, with a VM on it that has the VF's address."""
 
-    def __init__(self, stage: Stage, pf: Pf, hugepages: Path) -> None:
-        pf.set_vfs(2)
-        self.stage, self.pf = stage, pf
-        self.bench = Bench(stage, pf, hugepages)
-        self.outside = self.bench.outside
-        self.daemon: Daemon = self.bench.daemon(
+    def __init__(self, bench: Bench) -> None:
+        self.pf, self.stage, self.outside = bench.pf, bench.stage, bench.outside
+        self.pf.set_vfs(1)
+        self.daemon: Daemon = bench.daemon(
             VIRTIOFWD_STATIC_VFS=["enp1s0.vf0=1"],
             VIRTIOFWD_DYNAMIC_SOCKETS=True,
-            VIO4WD_VF_OPTIONS=[
-                f"enp1s0.vf0:mac={MAC}",
-                f"enp1s0.vf1:mac={OTHER_MAC},vlan=7,qos=3,trust=on,spoofchk=off",
-            ],
+            VIO4WD_VF_OPTIONS=[f"enp1s0.vf0:mac={MAC}"],
         )
         self.daemon.wait_state(1, "listening")
-        self.vm: StackVm = stage.add(StackVm(stage.dir, self.daemon.socket(1)))
+        self.vm: StackVm = self.stage.add(StackVm(self.stage.dir, self.daemon.socket(1)))
         self.daemon.wait_state(1, "active")
         self.vm.wait_reach(OUTSIDE)
 
@@ -53,20 +44,8 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(hugepages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    pf = Pf()
-    pf.set_vfs(0)
-    pf.up()
-    stage = Stage(tmp_path_factory.mktemp("traffic"))
-    failed = True
-    try:
-        made = Scene(stage, pf, hugepages)
-        failed = False
-        yield made
-    finally:
-        try:
-            stage.close(failed)
-        finally:
-            pf.set_vfs(0)
+    with bench_of_module(hugepages, tmp_path_factory.mktemp("traffic")) as bench:
+        yield Scene(bench)
 
 
 @pytest.fixture(autouse=True)
@@ -111,9 +90,10 @@ def test_ping_flood(scene: Scene) -> None:
 def _streams(scene: Scene, server: Any, client: Any, address: str) -> None:
     log = scene.stage.dir / f"listen-{address}.txt"
     arguments: List[Any] = [address, 7000, TCP_BYTES]
-    listener = scene.stage.add(server.start(["/usr/bin/python3", STREAM, "listen", *arguments], log))
+    program = ["/usr/bin/python3", STREAM]
+    listener = scene.stage.add(server.start([*program, "listen", *arguments], log))
     listener.wait_text("listening")
-    mine = json.loads(client.run("/usr/bin/python3", STREAM, "connect", *arguments))
+    mine = json.loads(client.run(*program, "connect", *arguments))
     assert listener.wait() == 0
     theirs = json.loads(log.read_text().splitlines()[-1])
     assert mine["bytes"] == theirs["bytes"] == TCP_BYTES
@@ -153,31 +133,3 @@ def test_vlan_of_the_pf(scene: Scene) -> None:
     finally:
         run(["ip", "link", "set", scene.pf.netdev, "vf", 0, "vlan", 0])
     scene.vm.wait_reach(OUTSIDE)
-
-
-def _settings(scene: Scene, vf: int) -> Dict[str, Any]:
-    """What the PF says of a VF."""
-    (link,) = json.loads(run(["ip", "-j", "link", "show", scene.pf.netdev or ""]))
-    (info,) = [i for i in link["vfinfo_list"] if i["vf"] == vf]
-    vlans = info.get("vlan_list", [{}])[0]
-    return {
-        "mac": info["address"],
-        "vlan": vlans.get("vlan", 0),
-        "qos": vlans.get("qos", 0),
-        "trust": info["trust"],
-        "spoofchk": info["spoofchk"],
-    }
-
-
-def test_settings_of_the_pf(scene: Scene) -> None:
-    """What the configuration says is set while the VF is used, and as it was before then."""
-    assert scene.pf.netdev
-    vf = scene.pf.vf(1)
-    run(["ip", "link", "set", scene.pf.netdev, "vf", 1, "mac", ADMIN_MAC])
-    driver, before = vf.driver, _settings(scene, 1)
-    scene.daemon.add(2, vf.bdf)
-    wanted = {"mac": OTHER_MAC, "vlan": 7, "qos": 3, "trust": True, "spoofchk": False}
-    assert _settings(scene, 1) == wanted
-    scene.daemon.rpc("remove", id=2)
-    assert (vf.driver, vf.override) == (driver, None)
-    assert _settings(scene, 1) == before and before["mac"] == ADMIN_MAC

@@ -2,7 +2,7 @@
 
 /*
  * Opening and closing a port. DPDK's buses and its VFIO code are not made for several threads, so
- * one device is plugged or unplugged at a time.
+ * one device is plugged or unplugged at a time, under a lock.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +24,7 @@
 #include "sw-relay/offload.h"
 #include "sw-relay/pci_check.h"
 #include "sw-relay/pool.h"
+#include "sw-relay/vfio_ahead.h"
 
 #define RING_DEFAULT 512 /* descriptors of a queue */
 #define RING_MANY 256	 /* when there are four queues or more */
@@ -218,14 +219,11 @@ static void name_port(struct port_backend *p, const struct devname *dev)
 	}
 }
 
-/* One at a time. */
-static int plug(struct port_backend *p, const struct backend_request *req, struct err *err)
+/* With the lock. */
+static int check(struct port_backend *p, const struct devname *dev, struct pci_facts *facts,
+		 struct err *err)
 {
-	const struct devname *dev = &req->device;
-	const char *args = dev->kind == DEVNAME_PCI ? "" : dev->driver_args;
-	struct pci_facts facts = { .numa_node = -1 };
 	uint16_t port;
-	int r = 0;
 
 	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
 		return err_set(err, -ENOSPC, "attach",
@@ -236,9 +234,29 @@ static int plug(struct port_backend *p, const struct backend_request *req, struc
 		return err_set(err, -EEXIST, "attach",
 			       "device %s: this relay process has a port of that name already",
 			       dev->text);
-	if (dev->kind == DEVNAME_PCI)
-		r = check_pci(p, dev, &facts, err);
-	return r < 0 ? r : hotplug(p, dev, args, &facts, err);
+	return dev->kind == DEVNAME_PCI ? check_pci(p, dev, facts, err) : 0;
+}
+
+static int plug(struct port_backend *p, const struct devname *dev, struct err *err)
+{
+	const char *args = dev->kind == DEVNAME_PCI ? "" : dev->driver_args;
+	struct pci_facts facts = { .numa_node = -1 };
+	struct vfio_ahead ahead = VFIO_AHEAD_NONE;
+	int r;
+
+	pthread_mutex_lock(&bus_lock);
+	r = check(p, dev, &facts, err);
+	if (r == 0 && p->vfio && dma_any_open()) {
+		vfio_ahead_join(&ahead, p->name);
+		pthread_mutex_unlock(&bus_lock);
+		vfio_ahead_open(&ahead);
+		pthread_mutex_lock(&bus_lock);
+	}
+	if (r == 0)
+		r = hotplug(p, dev, args, &facts, err);
+	vfio_ahead_end(&ahead, r == 0);
+	pthread_mutex_unlock(&bus_lock);
+	return r;
 }
 
 static void unplug(struct port_backend *p)
@@ -296,9 +314,7 @@ int port_attach(const struct backend_request *req, struct backend **backend, str
 	p->silent_fd = -1;
 	name_port(p, &req->device);
 	port_watch_removal(p);
-	pthread_mutex_lock(&bus_lock);
-	r = plug(p, req, err);
-	pthread_mutex_unlock(&bus_lock);
+	r = plug(p, &req->device, err);
 	if (r < 0) {
 		port_unwatch(p);
 		free(p);

@@ -19,7 +19,7 @@
 #include "common/cleanup.h"
 
 /* Most of what a device takes to open is waiting. */
-#define DEVICE_THREADS 4
+#define DEVICE_THREADS 8
 
 struct closing {
 	struct device_job job;

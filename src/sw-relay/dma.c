@@ -275,3 +275,8 @@ void dma_closed(void)
 {
 	atomic_fetch_sub(&devices, 1);
 }
+
+bool dma_any_open(void)
+{
+	return atomic_load(&devices) > 0;
+}

@@ -25,6 +25,7 @@ int dma_opening(const char *device, struct err *err);
 int dma_opened(const char *device, struct err *err);
 void dma_not_opened(void);
 void dma_closed(void);
+bool dma_any_open(void);
 
 /* True once after memory was refused because it could not be locked. */
 bool dma_was_refused(void);

@@ -39,7 +39,7 @@ TEST(there_and_back)
 	ASSERT_EQ(0, binding_record_parse(record, &at, &read, &owner));
 	EXPECT_TRUE(pci_addr_equal(&addr, &at));
 	EXPECT_EQ(7, owner);
-	EXPECT_EQ(0, memcmp(&before, &read, sizeof(read)));
+	EXPECT_TRUE(same(&before, &read));
 	json_object_put(record);
 }
 
@@ -153,12 +153,12 @@ TEST(second_look_after_a_try_that_was_cut_off)
 	struct binding_state before = old;
 
 	binding_record_update(&before, true, &now, &plan);
-	EXPECT_EQ(0, memcmp(&old, &before, sizeof(old)));
+	EXPECT_TRUE(same(&old, &before));
 	/* The driver is taken away, too. */
 	now.driver[0] = '\0';
 	strcpy(now.override, "vfio-pci");
 	binding_record_update(&before, true, &now, &plan);
-	EXPECT_EQ(0, memcmp(&old, &before, sizeof(old)));
+	EXPECT_TRUE(same(&old, &before));
 }
 
 TEST(record_of_a_vf_that_was_made_anew)

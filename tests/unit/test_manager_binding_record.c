@@ -18,6 +18,16 @@ static int parse(const char *text, struct pci_addr *addr, struct binding_state *
 	return rc;
 }
 
+static bool same(const struct binding_state *a, const struct binding_state *b)
+{
+	const struct vf_attributes *x = &a->attributes, *y = &b->attributes;
+
+	return !strcmp(a->driver, b->driver) && !strcmp(a->override, b->override) &&
+	       x->has_mac == y->has_mac && !memcmp(x->mac, y->mac, sizeof(x->mac)) &&
+	       x->vlan == y->vlan && x->qos == y->qos && x->trust == y->trust &&
+	       x->spoofchk == y->spoofchk;
+}
+
 TEST(there_and_back)
 {
 	const struct pci_addr addr = { .bus = 1, .slot = 0x10, .function = 2 };

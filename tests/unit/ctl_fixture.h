@@ -186,7 +186,7 @@ static inline int run_until(ctl_t *self, unsigned int stop_after, const char *fm
 		waitpid(pid, &status, 0);
 	}
 	drain(out[0], self->out, sizeof(self->out));
-	drain(err[0], self->error, sizeof(self->error));
+	drain(self->terminal[0] ? self->terminal[0] : err[0], self->error, sizeof(self->error));
 	close(out[0]);
 	close(err[0]);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);

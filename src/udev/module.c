@@ -83,8 +83,14 @@ int module_find(const char *root, const char *driver, struct err *err)
 	return list ? 0 : missing(driver, err);
 }
 
-static int refused(const char *driver, int rc, struct err *err)
+static int refused(const char *driver, int rc, bool by_command, struct err *err)
 {
+	if (by_command)
+		return err_set(err, rc, "module",
+			       "the driver %s was not loaded by the `install` line that "
+			       "/etc/modprobe.d has for its module; take that line out (`modprobe "
+			       "--showconfig | grep '^install'` shows it)",
+			       driver);
 	if (rc == -EPERM)
 		return err_set(err, rc, "module",
 			       "the module of %s may not be loaded by this process (a unit with "
@@ -96,19 +102,22 @@ static int refused(const char *driver, int rc, struct err *err)
 		       driver, strerror(-rc), driver);
 }
 
-/* Waits until whoever loads it already has loaded it. */
-static int insert(const char *driver)
+/* Waits until whoever loads it already has loaded it. *by_command: modprobe.d(5) has a command for
+ * it, which is run instead. */
+static int insert(const char *driver, bool *by_command)
 {
 	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
 	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
 	struct kmod_list *entry;
 	int rc;
 
+	*by_command = false;
 	rc = look_up(&ctx, driver, &list);
 	kmod_list_foreach(entry, list)
 	{
 		struct kmod_module *module = kmod_module_get_module(entry);
 
+		*by_command |= kmod_module_get_install_commands(module) != NULL;
 		if (rc >= 0)
 			rc = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
 		kmod_module_unref(module);
@@ -118,19 +127,22 @@ static int insert(const char *driver)
 
 int module_load(const char *root, const char *driver, struct err *err)
 {
+	bool by_command;
 	int rc;
 
 	rc = module_find(root, driver, err);
 	if (rc < 0 || driver_is_there(root, driver))
 		return rc;
-	rc = insert(driver);
+	rc = insert(driver, &by_command);
 	if (rc < 0)
-		return refused(driver, rc, err);
-	return driver_is_there(root, driver) ? 0 : refused(driver, -ENODEV, err);
+		return refused(driver, rc, by_command, err);
+	return driver_is_there(root, driver) ? 0 : refused(driver, -ENODEV, by_command, err);
 }
 
 void module_settle(const char *root, const char *driver)
 {
+	bool by_command;
+
 	if (!root[0])
-		insert(driver);
+		insert(driver, &by_command);
 }

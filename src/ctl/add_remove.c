@@ -89,6 +89,9 @@ static int run_add(struct ctl *ctl, int argc, char **argv)
 		printf("relay %u: %s, %s, socket %s (%s mode)\n", args.id,
 		       json_text(result, "device"), json_text(result, "state"),
 		       json_text(result, "socket"), json_text(result, "mode"));
+	/* A wrong name looks like a device that is yet to come. */
+	if (!strcmp(json_text(result, "state"), "absent"))
+		ctl_error("%s", json_text(result, "reason"));
 	json_object_put(result);
 	return CTL_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/sysfs.h"
@@ -22,18 +23,20 @@ static int numa_node(const char *root, const char *device)
 static void look_pci(const char *root, struct device_facts *facts)
 {
 	char path[PATH_MAX], addr[PCI_ADDR_STRLEN];
+	struct stat st;
+	int rc;
 
 	facts->is_pci = true;
-	facts->is_vf = vf_read(root, &facts->pci, &facts->vf, NULL) == 0;
-	if (facts->is_vf) {
-		facts->present = true;
-		facts->numa_node = facts->vf.numa_node;
-		return;
-	}
 	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", root,
 		 pci_addr_format(&facts->pci, addr));
-	facts->present = access(path, F_OK) == 0;
-	facts->numa_node = numa_node("", path);
+	/* Before the rest: what is read then is of this one or of a later one. */
+	if (stat(path, &st) < 0)
+		return;
+	facts->instance = st.st_ino;
+	rc = vf_read(root, &facts->pci, &facts->vf, NULL);
+	facts->is_vf = rc == 0;
+	facts->present = rc != -EAGAIN;
+	facts->numa_node = facts->is_vf ? facts->vf.numa_node : numa_node("", path);
 }
 
 static void look_vf(const char *root, const struct devname *dev, struct device_facts *facts)

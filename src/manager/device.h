@@ -19,7 +19,8 @@ struct device_facts {
 	unsigned int ifindex; /* DEVNAME_NETDEV */
 	bool is_pci;	      /* DEVNAME_PCI, and DEVNAME_PF_VF when the VF exists */
 	struct pci_addr pci;
-	bool is_vf; /* it exists and vf is filled */
+	uint64_t instance; /* of the PCI function: another number, another function */
+	bool is_vf;	   /* it exists and vf is filled */
 	struct vf vf;
 };
 

@@ -152,6 +152,7 @@ static void look_at_wish(struct manager *m, struct pairing *p, struct device_fac
 		device_look(m->root, &at, facts);
 	}
 	p->seen.present = facts->present;
+	p->seen.instance = facts->instance;
 	p->seen.absent[0] = '\0';
 	if (on_hold(m, facts)) {
 		p->seen.present = false;

@@ -281,8 +281,10 @@ static void binding_done(const struct err *err, void *userdata)
 {
 	struct pairing *p = userdata;
 
+	/* A VF that goes meanwhile is no error. */
 	if (err->code)
-		log_error("relay %u: %s: %s", p->id, pairing_step_name(p->step), err->text);
+		log_write(err->code == -ENODEV || err->code == -EAGAIN ? LOG_INFO : LOG_ERR,
+			  "relay %u: %s: %s", p->id, pairing_step_name(p->step), err->text);
 	pairing_step_done(p, err);
 }
 

@@ -420,13 +420,16 @@ int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct er
 /* A device that has come (again) is tried at once, whatever happened to it before. */
 static void look(struct pairing *p)
 {
+	const uint64_t instance = p->seen.instance;
 	const bool present = p->seen.present;
+	bool other;
 
 	p->env->look(p);
-	if (p->seen.present && !present)
+	other = p->seen.present != present || p->seen.instance != instance;
+	if (p->seen.present && other)
 		p->rest_until_us = 0;
 	/* Nor is what is not there to blame for what happened to it. */
-	if (p->seen.present != present) {
+	if (other) {
 		clear_failure(p, STEP_BIND);
 		clear_failure(p, STEP_ATTACH);
 	}

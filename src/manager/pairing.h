@@ -83,10 +83,11 @@ struct pairing_seen {
 	bool has_pci;				 /* the attached device is on PCI, there: */
 	struct pci_addr pci;
 	int pin[N_DIRECTIONS];
-	bool present;	  /* the wished device exists and may be used */
-	char absent[160]; /* why it is not present, when that is not all there is to say */
-	bool ready;	  /* the wished device is on a driver that a relay can use */
-	bool held;	  /* the driver of some other device was changed for this pairing */
+	bool present;	   /* the wished device exists and may be used */
+	uint64_t instance; /* of it: another number, another device */
+	char absent[160];  /* why it is not present, when that is not all there is to say */
+	bool ready;	   /* the wished device is on a driver that a relay can use */
+	bool held;	   /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
 };

@@ -95,8 +95,9 @@ int binding_restore(const char *root, const struct pci_addr *addr,
 	int rc;
 
 	rc = vf_read(root, addr, &vf, &why);
-	/* Another device has its address now. */
-	if (rc == -EINVAL)
+	/* Another device has its address now, or it goes or has just come: it is on no driver that
+	 * could be ours. */
+	if (rc == -EINVAL || rc == -EAGAIN)
 		return 0;
 	if (!rc)
 		rc = restore(root, &vf, before, &why);

@@ -7,9 +7,11 @@
 #include "udev/vf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -123,6 +125,26 @@ static int vanished(const struct pci_addr *addr, struct err *err)
 		       pci_addr_format(addr, name));
 }
 
+/* pci_iov_add_virtfn() links a VF to its PF when it is in sysfs already, and a change event
+ * follows; pci_iov_remove_virtfn() takes the links away first, and waits for who uses it then. */
+static int incomplete(const struct pci_addr *addr, struct err *err)
+{
+	char name[PCI_ADDR_STRLEN];
+
+	return err_set(err, -EAGAIN, "no such device",
+		       "%s: the kernel is just making or removing this VF; try again",
+		       pci_addr_format(addr, name));
+}
+
+/* A VF's own configuration space shows no IDs (PCI Express, SR-IOV: Vendor ID of a VF is FFFFh). */
+static bool has_vf_config(const struct pci_folder *folder)
+{
+	_cleanup_close_ int fd = openat(folder->fd, "config", O_RDONLY | O_CLOEXEC);
+	uint8_t vendor[2];
+
+	return fd >= 0 && pread(fd, vendor, 2, 0) == 2 && vendor[0] == 0xff && vendor[1] == 0xff;
+}
+
 static int no_vf(const char *root, const struct pci_addr *addr, uint32_t class, struct err *err)
 {
 	char name[PCI_ADDR_STRLEN], kind[PCI_CLASS_NAME_MAX];
@@ -178,7 +200,9 @@ static int read_from(struct neighbours *neighbours, const struct pci_folder *fol
 	if (rc < 0)
 		return rc;
 	if (!pci_class_is_network(function.class) || !read_pf_of(folder, &vf->pf))
-		return no_vf(neighbours->root, &folder->addr, function.class, err);
+		return has_vf_config(folder)
+			       ? incomplete(&folder->addr, err)
+			       : no_vf(neighbours->root, &folder->addr, function.class, err);
 	vf->vendor = function.vendor;
 	vf->device = function.device;
 	vf->numa_node = function.numa_node;
@@ -232,7 +256,7 @@ static int add_vf(struct neighbours *neighbours, const struct pci_addr *addr, st
 		(*n)++;
 	if (rc == -EIO)
 		log_warning("left out: %s", err->text);
-	return rc == -EIO || rc == -ENODEV || rc == -EINVAL ? 0 : rc;
+	return rc == -EIO || rc == -ENODEV || rc == -EINVAL || rc == -EAGAIN ? 0 : rc;
 }
 
 int vf_enumerate(const char *root, struct vf **vfs, size_t *n, struct err *err)

@@ -46,8 +46,8 @@ struct pf {
 	unsigned int num_vfs;	/* virtfn links there are now */
 };
 
-/* Returns 0; -ENODEV: no such PCI function; -EINVAL: it is one, but no network VF (err says what it
- * is). */
+/* Returns 0; -ENODEV: no such PCI function; -EAGAIN: a VF that is just made or removed;
+ * -EINVAL: another function than a network VF (err says what it is). */
 int vf_read(const char *root, const struct pci_addr *addr, struct vf *vf, struct err *err);
 
 /* All network VFs, sorted by address. *vfs is the caller's to free, also when *n is 0. */

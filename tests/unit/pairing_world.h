@@ -25,9 +25,10 @@ struct world {
 	uint64_t alarm;
 	bool relay_up;
 	bool present;
-	bool ready; /* the device is on a driver that a relay can use */
-	bool held;  /* a device has to be given back */
-	bool full;  /* the relay has no port left: the endpoint must move */
+	uint64_t instance; /* of the device */
+	bool ready;	   /* the device is on a driver that a relay can use */
+	bool held;	   /* a device has to be given back */
+	bool full;	   /* the relay has no port left: the endpoint must move */
 	bool other_has_it;
 	int start_error;
 	enum pairing_step steps[MAX_STEPS];
@@ -73,6 +74,7 @@ static void world_look(struct pairing *p)
 	struct world *w = p->env->ctx;
 
 	p->seen.present = w->present;
+	p->seen.instance = w->instance;
 	p->seen.ready = w->ready;
 	p->seen.held = w->held;
 }

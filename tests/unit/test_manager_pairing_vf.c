@@ -195,6 +195,27 @@ TEST_F(pairing, returned_device_does_not_rest) {
 	EXPECT_EQ(STEP_ATTACH, self->p->step);
 }
 
+/* It went and came again between two looks. */
+TEST_F(pairing, another_vf_of_the_same_name_is_tried_at_once) {
+	struct world *w = &self->w;
+	struct pairing_op op;
+	struct err err;
+
+	up(w);
+	w->ready = false;
+	op_fill(&op, w, OP_ADD, VF);
+	op.keep_failed = true;
+	pairing_submit(self->p, &op, &err);
+	EXPECT_TRUE(done(w, STEP_BIND, -ENODEV));
+	EXPECT_EQ(PAIRING_FAILED, self->p->state);
+	pairing_run(self->p);
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	w->instance++;
+	pairing_run(self->p);
+	EXPECT_EQ(STEP_BIND, self->p->step);
+	EXPECT_EQ(PAIRING_BINDING, self->p->state);
+}
+
 TEST_F(pairing, slow_device_is_answered_and_goes_on) {
 	struct world *w = &self->w;
 	struct pairing_op op;

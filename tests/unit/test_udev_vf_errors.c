@@ -81,6 +81,17 @@ TEST_F(errors, no_vf) {
 	EXPECT_SAID("is a processor");
 }
 
+TEST_F(errors, vf_that_comes_or_goes) {
+	sysfs_tree_unpack(self->root, "igb-7vfs");
+	EXPECT_EQ(7, count_vfs());
+	sysfs_tree_remove(self->root, VF "/physfn");
+	EXPECT_EQ(-EINVAL, read_vf("0000:01:10.2"));
+	sysfs_tree_file(self->root, VF "/config", "\xff\xff\xff\xff");
+	EXPECT_EQ(-EAGAIN, read_vf("0000:01:10.2"));
+	EXPECT_SAID("making or removing");
+	EXPECT_EQ(6, count_vfs());
+}
+
 TEST_F(errors, no_pf) {
 	sysfs_tree_unpack(self->root, "two-nodes");
 	EXPECT_EQ(-EINVAL, read_pf("0000:18:02.1"));

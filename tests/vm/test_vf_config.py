@@ -133,7 +133,7 @@ def test_excluded_vf(daemon: Daemon, pf: Pf) -> None:
 def test_excluded_pf(daemon: Daemon, pf: Pf) -> None:
     pf.set_vfs(2)
     configure(
-        daemon, VIO4WD_EXCLUDE=["enp1s0"], VIRTIOFWD_BIND_VFIO_PCI=["enp1s0"], **ALL_AUTO
+        daemon, VIO4WD_EXCLUDE=["netdev:enp1s0"], VIRTIOFWD_BIND_VFIO_PCI=["enp1s0"], **ALL_AUTO
     )
     with pytest.raises(RpcError, match="VIO4WD_EXCLUDE"):
         daemon.add(4, VF1)

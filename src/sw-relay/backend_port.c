@@ -23,8 +23,10 @@
 
 #include "sw-relay/backend_port.h"
 #include "sw-relay/endpoint.h"
+#include "sw-relay/pci_check.h"
 
 #define DRAIN_BURST 64
+#define SILENT_S 3
 #define RESTLESS_S 10 /* after a start or a change of the link more is to be expected */
 
 static bool port_claims(const struct backend_request *req)
@@ -107,34 +109,49 @@ time_t port_now(void)
 	return now.tv_sec;
 }
 
-/* Of a driver that cannot tell what becomes of its link, nor that its PF was reset. */
+static void port_gone(struct port_backend *p, const char *why)
+{
+	p->base.error = why;
+	p->base.gone = true;
+	service_device_changed(p->base.id);
+}
+
+/* Hardware that was pulled out, or hangs; one that is being reset comes back. */
+static void look_for_life(struct port_backend *p)
+{
+	if (pci_answers("", &p->pci))
+		p->answered = port_now();
+	else if (port_now() - p->answered >= SILENT_S && !p->base.gone)
+		port_gone(p, "the device does not answer any more");
+}
+
+/* The PF has got a carrier since the device was started. */
+static void look_at_pf(struct port_backend *p)
+{
+	struct pf_state pf = pf_state_read("", &p->pci);
+
+	if (pf.known && pf.up && p->pf.known && pf.ups != p->pf.ups)
+		p->base.reset = true;
+	p->pf = pf;
+}
+
 static bool port_look(struct backend *backend)
 {
 	struct port_backend *p = port_backend(backend);
 	bool before = p->link;
-	struct pf_state pf;
 
-	if (p->tells_link)
+	if (p->vfio)
+		look_for_life(p);
+	if (p->tells_link) /* and that its PF was reset, too */
 		return false;
-	if (p->vfio) {
-		pf = pf_state_read("", &p->pci);
-		if (pf.known && pf.up && p->pf.known && pf.ups != p->pf.ups)
-			backend->reset = true;
-		p->pf = pf;
-	}
+	if (p->vfio)
+		look_at_pf(p);
 	port_update_link(p);
 	if (p->link != before)
 		p->changed = port_now();
 	if (p->link != before || backend->reset)
 		service_device_changed(backend->id);
 	return port_now() - p->changed < RESTLESS_S;
-}
-
-static void port_gone(struct port_backend *p)
-{
-	p->base.error = "the device was removed";
-	p->base.gone = true;
-	service_device_changed(p->base.id);
 }
 
 /* In DPDK's interrupt thread. */
@@ -144,7 +161,7 @@ static int on_event(uint16_t port, enum rte_eth_event_type event, void *arg, voi
 
 	switch (event) {
 	case RTE_ETH_EVENT_INTR_RMV:
-		port_gone(p);
+		port_gone(p, "the device was removed");
 		return 0;
 	case RTE_ETH_EVENT_INTR_RESET:
 		p->base.reset = true;
@@ -162,7 +179,7 @@ static int on_event(uint16_t port, enum rte_eth_event_type event, void *arg, voi
 static void on_removal(const char *name, enum rte_dev_event_type event, void *arg)
 {
 	if (event == RTE_DEV_EVENT_REMOVE)
-		port_gone(arg);
+		port_gone(arg, "the device was removed");
 }
 
 static const enum rte_eth_event_type watched[] = { RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_INTR_RMV,

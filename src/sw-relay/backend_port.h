@@ -28,6 +28,7 @@ struct port_backend {
 	bool no_node;	    /* its NUMA node has no memory */
 	struct pf_state pf; /* when it was looked at last, or started */
 	time_t changed;	    /* CLOCK_MONOTONIC: started, or the link changed */
+	time_t answered;    /* likewise: when it was there */
 	_Atomic bool link;
 	bool tells_link;	 /* by an interrupt */
 	uint16_t max_rx, max_tx; /* of use, and possible */

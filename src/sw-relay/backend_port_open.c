@@ -156,7 +156,6 @@ static int check_pci(struct port_backend *p, const struct devname *dev, struct p
 		log_warning("device %s: no memory is free on its NUMA node %d, it gets that of "
 			    "another node and is slower; reserve hugepages on node %d",
 			    dev->text, facts->numa_node, facts->numa_node);
-	enable_vfio();
 	return dma_opening(dev->text, err);
 }
 
@@ -219,7 +218,6 @@ static void name_port(struct port_backend *p, const struct devname *dev)
 	}
 }
 
-/* With the lock. */
 static int check(struct port_backend *p, const struct devname *dev, struct pci_facts *facts,
 		 struct err *err)
 {
@@ -244,16 +242,19 @@ static int plug(struct port_backend *p, const struct devname *dev, struct err *e
 	struct vfio_ahead ahead = VFIO_AHEAD_NONE;
 	int r;
 
-	pthread_mutex_lock(&bus_lock);
 	r = check(p, dev, &facts, err);
-	if (r == 0 && p->vfio && dma_any_open()) {
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&bus_lock);
+	if (p->vfio)
+		enable_vfio();
+	if (p->vfio && dma_any_open()) {
 		vfio_ahead_join(&ahead, p->name);
 		pthread_mutex_unlock(&bus_lock);
 		vfio_ahead_open(&ahead);
 		pthread_mutex_lock(&bus_lock);
 	}
-	if (r == 0)
-		r = hotplug(p, dev, args, &facts, err);
+	r = hotplug(p, dev, args, &facts, err);
 	vfio_ahead_end(&ahead, r == 0);
 	pthread_mutex_unlock(&bus_lock);
 	return r;

@@ -111,7 +111,7 @@ int port_start(struct backend *backend, struct rte_mempool *pool, struct err *er
 
 	if (p->vfio) /* a reset after this is one that is noticed */
 		p->pf = pf_state_read("", &p->pci);
-	p->changed = port_now();
+	p->changed = p->answered = port_now();
 	p->rx_configured = backend->live_spread ? p->max_rx : backend->rx_queues;
 	p->tx_configured = backend->live_spread ? p->max_tx : backend->tx_queues;
 	if (p->may_interrupt)

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -180,6 +182,22 @@ TEST(the_rest_is_refused)
 	EXPECT_EQ(-1, open("/etc/shadow", O_RDONLY));
 	EXPECT_EQ(0, getrlimit(RLIMIT_CORE, &core));
 	EXPECT_EQ(0, core.rlim_cur);
+}
+
+/* A device is reset when it is opened; DPDK is told that it need not do so again. */
+TEST(a_device_is_not_reset_twice)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	AS_ROOT;
+	ASSERT_TRUE(enter(_metadata));
+	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_RESET));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_GET_INFO, NULL));
+	EXPECT_EQ(ENOTTY, errno); /* by the file, not by the filter */
+	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+	EXPECT_EQ(EPERM, errno);
+	close(fd);
 }
 
 TEST_SIGNAL(another_program_is_deadly, SIGSYS)

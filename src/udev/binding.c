@@ -172,9 +172,7 @@ static int change_driver(const char *root, const struct binding_plan *plan, cons
 	char now[VF_DRIVER_MAX];
 	int rc;
 
-	rc = module_load(root, plan->driver, err);
-	if (!rc)
-		rc = take_from_driver(root, plan, vf, err);
+	rc = take_from_driver(root, plan, vf, err);
 	if (!rc)
 		rc = driver_read(root, &vf->addr, now);
 	if (!rc && strcmp(now, plan->driver) != 0)
@@ -197,23 +195,29 @@ static int keep_driver(const char *root, const struct vf *vf, struct err *err)
 	rc = binding_check_kernel_driver(vf, err);
 	if (rc || vf->driver[0])
 		return rc;
-	rc = module_load(root, driver, err);
-	return rc ? rc : driver_probe(root, &vf->addr, driver, err);
+	return driver_probe(root, &vf->addr, driver, err);
 }
 
 int binding_bind(const char *root, const struct binding_plan *plan, struct err *err)
 {
 	struct vf vf;
+	bool keeps;
 	int rc;
 
 	rc = vf_read(root, &plan->addr, &vf, err);
+	if (rc < 0)
+		return rc;
+	/* Before anything is changed. */
+	keeps = vf_keeps_kernel_driver(&vf);
+	if (!keeps || !vf.driver[0])
+		rc = module_load(root, keeps ? vf_kernel_driver(&vf) : plan->driver, err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(root, plan, &vf, err);
 	if (rc < 0)
 		return rc;
 	fault_point("bind.attributes");
-	if (vf_keeps_kernel_driver(&vf))
+	if (keeps)
 		rc = keep_driver(root, &vf, err);
 	else
 		rc = change_driver(root, plan, &vf, err);

@@ -228,14 +228,22 @@ TEST_F(taken, another_mac_for_each_vf) {
 	sriov_get_attributes("pf", 0, &first, NULL);
 	fake_put_attributes(&(struct vf_attributes){ .has_mac = true, .spoofchk = 1 });
 	pci_addr_parse(&other.addr, "0000:01:10.2");
-	sysfs_tree_file(self->root, "/sys/bus/pci/devices/0000:01:10.2/driver_override", "(null)");
-	/* Its attributes are the first step; no more is needed. */
-	kernel.refuse_at = "override";
-	sysfs_tree_remove(self->root, "/sys/bus/pci/drivers/vfio-pci");
-	EXPECT_EQ(-ENOENT, binding_bind(self->root, &other, &self->err));
+	/* Its attributes come first; no more is needed. */
+	sysfs_tree_remove(self->root, "/sys/bus/pci/devices/0000:01:10.2/driver");
+	sysfs_tree_link(self->root, "/sys/bus/pci/devices/0000:01:10.2/driver",
+			"../../../../bus/pci/drivers/pci-stub");
+	EXPECT_EQ(-EBUSY, binding_bind(self->root, &other, &self->err));
 	sriov_get_attributes("pf", 0, &second, NULL);
 	EXPECT_NE(0, memcmp(first.mac, second.mac, 6));
 	EXPECT_EQ(0x02, second.mac[0] & 0x03);
+}
+
+TEST_F(taken, nothing_is_changed_without_the_driver) {
+	set_plan_attributes(&self->plan);
+	EXPECT_EQ(0, inspect());
+	sysfs_tree_remove(self->root, "/sys/bus/pci/drivers/vfio-pci");
+	EXPECT_EQ(-ENOENT, bind_vf());
+	EXPECT_STREQ(self->original, state());
 }
 
 TEST_F(taken, attributes_refused) {

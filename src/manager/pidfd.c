@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/relay_exit.h"
+
 int pidfd_of(pid_t pid)
 {
 	const int fd = syscall(SYS_pidfd_open, pid, 0);
@@ -48,7 +50,11 @@ int64_t pid_started(pid_t pid)
 
 void pid_end_text(char *buf, size_t size, int code, int status)
 {
-	if (code == CLD_EXITED)
+	if (code == CLD_EXITED && status == RELAY_EXIT_HUGEPAGES)
+		snprintf(
+			buf, size,
+			"finds too few free hugepages; `sysctl vm.nr_hugepages=1024` reserves them");
+	else if (code == CLD_EXITED)
 		snprintf(buf, size, "ended with status %d", status);
 	else
 		snprintf(buf, size, "was killed by signal %d (%s)", status, strsignal(status));

@@ -153,7 +153,7 @@ void relay_ended(struct relay *relay, const char *how)
 		return;
 	}
 	log_error("%s", why);
-	snprintf(relay->reason, sizeof(relay->reason), "%.190s", why);
+	snprintf(relay->reason, sizeof(relay->reason), "%.170s; its log says why", why);
 	relay->state = RELAY_FAILED;
 	relay->restarts++;
 	relay->deaths = relay_now_us() - relay->started_us < QUICK_DEATH_US ? relay->deaths + 1 : 1;

@@ -17,6 +17,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/relay_exit.h"
 #include "sw-relay/device_thread.h"
 #include "sw-relay/eal.h"
 #include "sw-relay/endpoint.h"
@@ -27,8 +28,6 @@
 #include "sw-relay/worker.h"
 #include "sw-relay/worker_watch.h"
 #include "wire/rpc.h"
-
-#define EXIT_USAGE 2
 
 /* How far the start got; the stop goes the other way. */
 enum stage { STAGE_NONE, STAGE_EAL, STAGE_WORKERS, STAGE_ENDPOINTS, STAGE_SERVICE };
@@ -175,7 +174,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	case OPTIONS_USAGE:
 		log_error("%s", err.text);
-		return EXIT_USAGE;
+		return RELAY_EXIT_USAGE;
 	case OPTIONS_RUN:
 		break;
 	}
@@ -184,7 +183,7 @@ int main(int argc, char **argv)
 	umask(007); /* sockets of VMs: the group may connect */
 	if (run(&options, &err) < 0) {
 		log_error("%s", err.text);
-		return EXIT_FAILURE;
+		return strcmp(err.step, "hugepages") == 0 ? RELAY_EXIT_HUGEPAGES : EXIT_FAILURE;
 	}
 	log_info("stopped");
 	return EXIT_SUCCESS;

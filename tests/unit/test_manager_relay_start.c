@@ -99,6 +99,7 @@ static const char *told(int code, int status, const char *result)
 TEST(end_of_a_unit)
 {
 	EXPECT_STREQ("ended with status 1", told(CLD_EXITED, 1, "exit-code"));
+	EXPECT_NE(NULL, strstr(told(CLD_EXITED, 3, "exit-code"), "hugepages"));
 	EXPECT_STREQ("was killed by signal 9 (Killed)", told(CLD_KILLED, SIGKILL, "signal"));
 	EXPECT_NE(NULL, strstr(told(CLD_KILLED, SIGKILL, "oom-kill"), "memory"));
 	EXPECT_NE(NULL, strstr(told(CLD_KILLED, SIGTERM, "timeout"), "in time"));

@@ -207,8 +207,11 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 	else if (p->state == PAIRING_ABSENT && p->seen.absent[0])
 		snprintf(buf, size, "%s", p->seen.absent);
 	else if (p->state == PAIRING_ABSENT)
-		snprintf(buf, size, "%s does not exist yet; it is attached when it appears",
-			 p->wish.name);
+		snprintf(buf, size, "%s does not exist yet; it is attached when it appears (%s)",
+			 p->wish.name,
+			 p->wish.device.kind == DEVNAME_NETDEV
+				 ? "`ip link` shows the interfaces that there are"
+				 : "`vio4wdctl vf list` shows the VFs that there are");
 	else if (p->seen.device.text[0] && !p->seen.link)
 		snprintf(buf, size, "%s has no link", p->wish.name);
 	else if (p->wish.has_device)

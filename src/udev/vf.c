@@ -151,15 +151,22 @@ static int no_vf(const char *root, const struct pci_addr *addr, uint32_t class, 
 	struct pf pf;
 
 	pci_addr_format(addr, name);
-	if (!pf_read(root, addr, &pf, NULL))
+	if (!pf_read(root, addr, &pf, NULL)) {
+		const char *label = pf.netdev[0] ? pf.netdev : name;
+		const char *netdev = pf.netdev[0] ? pf.netdev : "no interface";
+
+		if (pf.num_vfs)
+			return err_set(err, -EINVAL, "not a VF",
+				       "%s is a PF (%s) and no VF; it has %u VFs now: name one of "
+				       "them, as %s.vf0",
+				       name, netdev, pf.num_vfs, label);
 		return err_set(err, -EINVAL, "not a VF",
-			       "%s is a PF (%s) with room for %u VFs, and has %u; name one of "
-			       "them, as %s.vf0",
-			       name, pf.netdev[0] ? pf.netdev : "no interface", pf.total_vfs,
-			       pf.num_vfs, pf.netdev[0] ? pf.netdev : name);
+			       "%s is a PF (%s) and no VF, and has none; `vio4wdctl vf create %s "
+			       "N` makes up to %u",
+			       name, netdev, label, pf.total_vfs);
+	}
 	return err_set(err, -EINVAL, "not a VF",
-		       "%s is a %s and no VF of a network device; `vio4wdctl vf list` shows those "
-		       "that there are",
+		       "%s is no VF but a %s; `vio4wdctl vf list` shows the VFs that there are",
 		       name, pci_class_name(class, kind));
 }
 

@@ -100,7 +100,7 @@ TEST_F(inspected, no_vf) {
 	EXPECT_EQ(-EINVAL, inspect_at("0000:01:00.0"));
 	EXPECT_SAID("is a PF");
 	EXPECT_EQ(-EINVAL, inspect_at("0000:00:1f.0"));
-	EXPECT_SAID("0000:00:1f.0 is a");
+	EXPECT_SAID("0000:00:1f.0 is no VF but a");
 }
 
 TEST_F(inspected, on_the_driver) {

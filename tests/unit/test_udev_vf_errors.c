@@ -71,14 +71,14 @@ static struct pci_addr at(const char *text)
 TEST_F(errors, no_vf) {
 	sysfs_tree_unpack(self->root, "two-nodes");
 	EXPECT_EQ(-EINVAL, read_vf("0000:18:00.0"));
-	EXPECT_SAID("0000:18:00.0 is a PF (ens1f0) with room for 64 VFs, and has 2");
+	EXPECT_SAID("0000:18:00.0 is a PF (ens1f0) and no VF; it has 2 VFs now");
 	EXPECT_SAID("ens1f0.vf0");
 	EXPECT_EQ(-EINVAL, read_vf("0000:18:00.1"));
-	EXPECT_SAID("is a network device and no VF");
+	EXPECT_SAID("is no VF but a network device");
 	EXPECT_EQ(-EINVAL, read_vf("0000:17:00.0"));
-	EXPECT_SAID("is a bridge");
+	EXPECT_SAID("is no VF but a bridge");
 	EXPECT_EQ(-EINVAL, read_vf("0000:b1:01.0"));
-	EXPECT_SAID("is a processor");
+	EXPECT_SAID("is no VF but a processor");
 }
 
 TEST_F(errors, vf_that_comes_or_goes) {

@@ -22,7 +22,9 @@
 
 #include "common/fault.h"
 #include "common/log.h"
+#include "manager/device.h"
 #include "manager/jobs.h"
+#include "manager/json_util.h"
 #include "manager/manager.h"
 #include "manager/vfs.h"
 
@@ -36,6 +38,8 @@ struct binding {
 	int owner;
 	bool recorded; /* before is known and belongs into the state file */
 	bool failed;   /* the last work on it */
+	bool doubtful; /* for the configuration, and an earlier manager did not come to its end */
+	uint64_t instance; /* of the VF that was taken (device_instance()); 0: not known */
 	struct binding_state before;
 
 	enum phase phase;
@@ -78,6 +82,16 @@ void bindings_free(struct bindings *b)
 			free(binding);
 	}
 	free(b);
+}
+
+/* The VF that was taken is no longer there. Another one may have its address. */
+static bool is_gone(const struct binding *binding)
+{
+	const char *root = binding->all->m->root;
+	struct vf vf;
+
+	return vf_read(root, &binding->addr, &vf, NULL) < 0 ||
+	       (binding->instance && device_instance(root, &binding->addr) != binding->instance);
 }
 
 static struct binding *binding_of(struct job *job)
@@ -196,11 +210,16 @@ static void run_bind(struct job *job)
 static void bind_done(struct job *job)
 {
 	struct binding *binding = binding_of(job);
+	char addr[PCI_ADDR_STRLEN];
 
 	fault_point("bind.done");
-	if (!binding->err.code && !binding_ready(binding->all->m->root, &binding->plan)) {
-		char addr[PCI_ADDR_STRLEN];
-
+	/* It may have been replaced since it was looked at: what was bound is what has to be given
+	 * back. */
+	binding->instance = device_instance(binding->all->m->root, &binding->addr);
+	if (!binding->err.code && is_gone(binding)) {
+		err_set(&binding->err, -ENODEV, "bind", "%s went away when it had been bound",
+			pci_addr_format(&binding->addr, addr));
+	} else if (!binding->err.code && !binding_ready(binding->all->m->root, &binding->plan)) {
 		err_set(&binding->err, -EBUSY, "bind",
 			"%s was bound to %s, but somebody has changed its driver or its device "
 			"file at once; is another tool (driverctl, a udev rule) in charge of it?",
@@ -308,20 +327,17 @@ int bindings_take(struct bindings *b, const struct pci_addr *addr, int owner, bi
 	binding = get(b, addr);
 	if (!binding)
 		return err_set(err, -ENOMEM, "bind", "out of memory");
+	if (is_gone(binding))
+		binding->recorded = false;
 	binding->owner = owner;
 	binding->pf = vf.pf;
+	binding->doubtful = false;
+	binding->instance = device_instance(b->m->root, addr);
 	plan_fill(b->m, &vf, &binding->plan);
 	mark(binding, vf.iommu_group);
 	prepare(binding, "bind", done, userdata);
 	submit(binding, INSPECTING, run_inspect, inspect_done);
 	return 0;
-}
-
-static bool is_gone(const struct binding *binding)
-{
-	struct vf vf;
-
-	return vf_read(binding->all->m->root, &binding->addr, &vf, NULL) < 0;
 }
 
 /* VIRTIOFWD_BIND_VFIO_PCI wants it, whoever had it. */
@@ -361,7 +377,9 @@ static void run_restore(struct job *job)
 	struct binding *binding = binding_of(job);
 
 	binding->begun = true;
-	binding_restore(binding->all->m->root, &binding->addr, &binding->before, &binding->err);
+	if (!is_gone(binding))
+		binding_restore(binding->all->m->root, &binding->addr, &binding->before,
+				&binding->err);
 	binding->ran = true;
 }
 
@@ -420,11 +438,18 @@ int bindings_owner(const struct bindings *b, const struct pci_addr *addr, int *o
 	return 0;
 }
 
-bool bindings_tried(struct bindings *b, const struct pci_addr *addr)
+bool bindings_wanted(const struct bindings *b, const struct pci_addr *addr)
 {
 	const struct binding *binding = find(b, addr);
 
-	return binding && (binding->failed || binding->phase != IDLE);
+	return !binding || (binding->phase == IDLE && !binding->failed &&
+			    (!binding->recorded || binding->doubtful));
+}
+
+void bindings_retry(struct bindings *b)
+{
+	for (struct binding *binding = b->first; binding; binding = binding->next)
+		binding->failed = false;
 }
 
 void bindings_forget_gone(struct bindings *b)
@@ -438,6 +463,7 @@ void bindings_forget_gone(struct bindings *b)
 			continue;
 		mark(binding, -1);
 		drop(binding);
+		saving_changed(b->m);
 	}
 }
 
@@ -452,13 +478,14 @@ bool bindings_any(const struct bindings *b)
 
 json_object *bindings_to_json(const struct bindings *b)
 {
-	json_object *array = json_object_new_array();
+	json_object *array = json_object_new_array(), *record;
 
 	for (const struct binding *binding = b->first; binding; binding = binding->next) {
-		if (binding->recorded)
-			json_object_array_add(array,
-					      binding_record_make(&binding->addr, &binding->before,
-								  binding->owner));
+		if (!binding->recorded)
+			continue;
+		record = binding_record_make(&binding->addr, &binding->before, binding->owner);
+		json_put_int(record, "instance", (int64_t)binding->instance);
+		json_object_array_add(array, record);
 	}
 	return array;
 }
@@ -466,14 +493,14 @@ json_object *bindings_to_json(const struct bindings *b)
 void bindings_from_json(struct bindings *b, json_object *array)
 {
 	for (size_t i = 0; array && i < json_object_array_length(array); i++) {
+		json_object *record = json_object_array_get_idx(array, i);
 		struct binding_state before;
 		struct pci_addr addr;
 		struct binding *binding;
 		struct vf vf;
 		int owner;
 
-		if (binding_record_parse(json_object_array_get_idx(array, i), &addr, &before,
-					 &owner) < 0) {
+		if (binding_record_parse(record, &addr, &before, &owner) < 0) {
 			log_warning("state file: a record of a bound VF is broken: ignored");
 			continue;
 		}
@@ -482,9 +509,12 @@ void bindings_from_json(struct bindings *b, json_object *array)
 			return;
 		binding->owner = owner < (int)b->m->max_relays ? owner : BINDING_BY_CONFIG;
 		binding->before = before;
+		binding->instance = json_get_int(record, "instance", 0);
 		binding->recorded = true;
 		if (vf_read(b->m->root, &addr, &vf, NULL) == 0) {
 			binding->pf = vf.pf;
+			binding->doubtful = binding->owner == BINDING_BY_CONFIG &&
+					    strcmp(vf.driver, b->m->cfg->uio_driver) != 0;
 			mark(binding, vf.iommu_group);
 		}
 	}

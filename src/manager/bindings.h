@@ -51,8 +51,10 @@ int bindings_give_back(struct bindings *bindings, int owner, const struct pci_ad
 bool bindings_busy(const struct bindings *bindings, const struct pci_addr *pf);
 /* The owner of a VF: a relay id or BINDING_BY_CONFIG. -ENOENT: nobody has taken it. */
 int bindings_owner(const struct bindings *bindings, const struct pci_addr *addr, int *owner);
-/* Work on it has failed or is under way. */
-bool bindings_tried(struct bindings *bindings, const struct pci_addr *addr);
+/* What the configuration names is to be taken: nobody has it, and no earlier try has failed. */
+bool bindings_wanted(const struct bindings *bindings, const struct pci_addr *addr);
+/* What has failed may be tried again. */
+void bindings_retry(struct bindings *bindings);
 /* VFs of the configuration that vanished: when they return they are tried again. */
 void bindings_forget_gone(struct bindings *bindings);
 bool bindings_any(const struct bindings *bindings);

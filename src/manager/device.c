@@ -20,19 +20,33 @@ static int numa_node(const char *root, const char *device)
 	return sysfs_read(root, text, sizeof(text), "%s/numa_node", device) > 0 ? atoi(text) : -1;
 }
 
+static void pci_path(const char *root, const struct pci_addr *pci, char *path, size_t size)
+{
+	char addr[PCI_ADDR_STRLEN];
+
+	snprintf(path, size, "%s/sys/bus/pci/devices/%s", root, pci_addr_format(pci, addr));
+}
+
+uint64_t device_instance(const char *root, const struct pci_addr *pci)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	pci_path(root, pci, path, sizeof(path));
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
 static void look_pci(const char *root, struct device_facts *facts)
 {
-	char path[PATH_MAX], addr[PCI_ADDR_STRLEN];
-	struct stat st;
+	char path[PATH_MAX];
 	int rc;
 
 	facts->is_pci = true;
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", root,
-		 pci_addr_format(&facts->pci, addr));
 	/* Before the rest: what is read then is of this one or of a later one. */
-	if (stat(path, &st) < 0)
+	facts->instance = device_instance(root, &facts->pci);
+	if (!facts->instance)
 		return;
-	facts->instance = st.st_ino;
+	pci_path(root, &facts->pci, path, sizeof(path));
 	rc = vf_read(root, &facts->pci, &facts->vf, NULL);
 	facts->is_vf = rc == 0;
 	facts->present = rc != -EAGAIN;

@@ -19,13 +19,17 @@ struct device_facts {
 	unsigned int ifindex; /* DEVNAME_NETDEV */
 	bool is_pci;	      /* DEVNAME_PCI, and DEVNAME_PF_VF when the VF exists */
 	struct pci_addr pci;
-	uint64_t instance; /* of the PCI function: another number, another function */
+	uint64_t instance; /* as device_instance() tells */
 	bool is_vf;	   /* it exists and vf is filled */
 	struct vf vf;
 };
 
 /* root is prepended to sysfs paths ("" for the host itself); a missing device is no error. */
 void device_look(const char *root, const struct devname *dev, struct device_facts *facts);
+
+/* The number of a PCI function (of its folder in sysfs), which no other function gets before the
+ * next boot, also when it has the same address. 0: there is none. */
+uint64_t device_instance(const char *root, const struct pci_addr *pci);
 
 /* -ENODEV with words for a device that is not present. */
 int device_missing(const struct devname *dev, struct err *err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "manager/bindings.h"
 #include "manager/manager.h"
 
 static bool same_text(const char *a, const char *b)
@@ -129,6 +130,7 @@ static void apply(struct manager *m, struct config *before)
 	    !same_text(before->socket_group, m->cfg->socket_group))
 		socket_owner_find(&m->owner, m->cfg->socket_owner, m->cfg->socket_group);
 	wishes_reload(m, before);
+	bindings_retry(m->bindings);
 	manager_run_all(m);
 }
 

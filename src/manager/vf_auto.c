@@ -42,6 +42,19 @@ bool vf_auto_wish(const struct manager *m, unsigned int id, struct pairing_wish 
 	return wishes_device(m, text, wish, NULL) == 0;
 }
 
+bool vf_auto_covers(const struct manager *m, unsigned int id, const struct pairing_wish *wish)
+{
+	const struct config_auto_vfs *entry = auto_entry(m->cfg, id);
+	struct pairing_wish named;
+	char text[DEVNAME_MAX];
+
+	if (!entry)
+		return false;
+	snprintf(text, sizeof(text), "%s.vf%u", entry->pf, id - entry->first_id);
+	return wishes_device(m, text, &named, NULL) == 0 &&
+	       !strcmp(named.device.text, wish->device.text);
+}
+
 bool vf_auto_binds(const struct manager *m, const struct vf *vf)
 {
 	for (size_t i = 0; i < m->cfg->n_bind_vfio_pci; i++) {
@@ -125,16 +138,14 @@ static void bind_new_vfs(struct manager *m)
 {
 	struct vf *vfs = NULL;
 	size_t n = 0;
-	int owner;
 
 	if (!m->cfg->n_bind_vfio_pci || vf_enumerate(m->root, &vfs, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct err err;
 
-		if (!vf_auto_binds(m, &vfs[i]) ||
-		    bindings_owner(m->bindings, &vfs[i].addr, &owner) == 0 ||
-		    bindings_tried(m->bindings, &vfs[i].addr) || wished(m, &vfs[i].addr))
+		if (!vf_auto_binds(m, &vfs[i]) || !bindings_wanted(m->bindings, &vfs[i].addr) ||
+		    wished(m, &vfs[i].addr))
 			continue;
 		if (bindings_take(m->bindings, &vfs[i].addr, BINDING_BY_CONFIG, bound, NULL, &err) <
 			    0 &&

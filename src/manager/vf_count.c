@@ -29,6 +29,7 @@ struct vf_count { /* of one PF */
 	struct vf_counts *all;
 	struct pci_addr pf;
 	unsigned int made; /* VFs made here; 0: none */
+	uint64_t instance; /* of the first of them (device_instance()); 0: not known */
 	bool appeared;	   /* VIO4WD_NUM_VFS has been looked at since the PF came */
 
 	enum phase phase;
@@ -119,18 +120,20 @@ static bool on_pf(const struct manager *m, const struct pci_addr *addr, const st
 	return vf_read(m->root, addr, &vf, NULL) == 0 && pci_addr_equal(&vf.pf, pf);
 }
 
-/* The pairing has, opens or wants a VF of the PF. */
-static bool uses(const struct manager *m, const struct pairing *p, const struct pci_addr *pf,
-		 bool wishes_count)
+/* The pairing has a VF of the PF, or opens one. */
+static bool has_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+{
+	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
+		return true;
+	return (p->step == STEP_ATTACH || p->step == STEP_BIND) && p->step_has_pci &&
+	       on_pf(m, &p->step_pci, pf);
+}
+
+static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
 	struct pci_addr addr;
 
-	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
-		return true;
-	if ((p->step == STEP_ATTACH || p->step == STEP_BIND) && p->step_has_pci &&
-	    on_pf(m, &p->step_pci, pf))
-		return true;
-	return wishes_count && p->wish.has_device && device_resolve(m, &p->wish.device, &addr) &&
+	return p->wish.has_device && device_resolve(m, &p->wish.device, &addr) &&
 	       on_pf(m, &addr, pf);
 }
 
@@ -145,6 +148,14 @@ static void finish(struct vf_count *count)
 	saving_changed(m);
 	manager_run_all(m);
 	done(&err, count->userdata);
+}
+
+static uint64_t first_vf(const struct vf_count *count)
+{
+	const char *root = count->all->m->root;
+	struct pci_addr vf;
+
+	return pf_vf(root, &count->pf, 0, &vf) < 0 ? 0 : device_instance(root, &vf);
 }
 
 static struct vf_count *count_of(struct job *job)
@@ -168,6 +179,7 @@ static void change_done(struct job *job)
 	char pf[PCI_ADDR_STRLEN];
 
 	fault_point("count.changed");
+	count->instance = first_vf(count);
 	if (count->err.code)
 		count->made = count->before;
 	else
@@ -195,7 +207,7 @@ static void go_on(struct vf_count *count)
 	struct manager *m = count->all->m;
 
 	for (unsigned int id = 0; id < m->max_relays; id++) {
-		if (uses(m, &m->pairings[id], &count->pf, false))
+		if (has_vf(m, &m->pairings[id], &count->pf))
 			return;
 	}
 	if (bindings_busy(m->bindings, &count->pf))
@@ -226,7 +238,7 @@ static int check_use(const struct manager *m, const struct pf *pf, struct err *e
 	size_t len = 0;
 
 	for (unsigned int id = 0; id < m->max_relays && len < sizeof(ids) - 8; id++) {
-		if (uses(m, &m->pairings[id], &pf->addr, true))
+		if (wants_vf(m, &m->pairings[id], &pf->addr))
 			len += snprintf(ids + len, sizeof(ids) - len, "%s%u", len ? ", " : "", id);
 	}
 	if (!len)
@@ -342,13 +354,25 @@ static void look_at(struct vf_counts *counts, const struct config_num_vfs *entry
 		appeared_done(&err, NULL);
 }
 
+/* VFs that somebody else has made in place of ours, or of which some are gone, are not ours. */
+static void disown(struct vf_count *count, unsigned int now)
+{
+	if (count->phase != IDLE || !count->made)
+		return;
+	if (now == count->made && (!count->instance || first_vf(count) == count->instance))
+		return;
+	count->made = 0;
+	saving_changed(count->all->m);
+}
+
 void vf_counts_appeared(struct vf_counts *counts)
 {
 	for (struct vf_count *count = counts->first; count; count = count->next) {
-		struct pf pf;
+		struct pf pf = { 0 };
 
 		if (pf_read(counts->m->root, &count->pf, &pf, NULL) < 0)
 			count->appeared = false;
+		disown(count, pf.num_vfs);
 	}
 	for (size_t i = 0; i < counts->m->cfg->n_num_vfs; i++)
 		look_at(counts, &counts->m->cfg->num_vfs[i]);
@@ -377,6 +401,7 @@ json_object *vf_counts_to_json(const struct vf_counts *counts)
 		json = json_object_new_object();
 		json_put_text(json, "pf", pci_addr_format(&count->pf, pf));
 		json_put_int(json, "made", count->made);
+		json_put_int(json, "instance", (int64_t)count->instance);
 		/* For the case that the change does not come to its end. */
 		if (changing) {
 			json_put_int(json, "before", count->before);
@@ -404,7 +429,11 @@ void vf_counts_from_json(struct vf_counts *counts, json_object *array)
 				    pf.num_vfs != json_get_int(json, "before", 0)))
 			continue; /* others have changed it meanwhile */
 		count = get(counts, &addr);
-		if (count)
-			count->made = pf.num_vfs;
+		if (!count)
+			return;
+		count->made = pf.num_vfs;
+		/* Of a change that was cut off it is that of the VFs before. */
+		if (!json_object_object_get_ex(json, "before", NULL))
+			count->instance = json_get_int(json, "instance", 0);
 	}
 }

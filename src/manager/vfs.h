@@ -46,6 +46,8 @@ void vf_counts_from_json(struct vf_counts *counts, json_object *array);
 
 /* The wish for a relay id by VIO4WD_AUTO_VFS, when the VF is there now; fills name and device. */
 bool vf_auto_wish(const struct manager *m, unsigned int id, struct pairing_wish *wish);
+/* VIO4WD_AUTO_VFS has the wish for a relay id, whether the VF is there or not. */
+bool vf_auto_covers(const struct manager *m, unsigned int id, const struct pairing_wish *wish);
 /* VIRTIOFWD_BIND_VFIO_PCI names it, directly or with its PF. */
 bool vf_auto_binds(const struct manager *m, const struct vf *vf);
 /* Something appeared or went: takes what is new. */

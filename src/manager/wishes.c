@@ -300,9 +300,13 @@ static void submit(struct pairing *p, struct pairing_op *op)
 static void reload_device(struct pairing *p, const struct pairing_wish *before,
 			  const struct pairing_wish *after)
 {
+	const struct manager *m = p->env->ctx;
 	struct pairing_op op = { .wish = *after };
+	/* Of a VF that is absent, neither of the two tells. */
+	const bool stays =
+		p->wish.origin != PAIRING_ORIGIN_AUTO || vf_auto_covers(m, p->id, &p->wish);
 
-	if (!strcmp(before->device.text, after->device.text))
+	if (stays && !strcmp(before->device.text, after->device.text))
 		return;
 	if (p->wish.has_device && p->wish.origin != PAIRING_ORIGIN_STATIC &&
 	    p->wish.origin != PAIRING_ORIGIN_AUTO) {

@@ -11,13 +11,14 @@ PF = "52:54:00:0e:01:00"
 
 def _igb() -> List[str]:
     """An 82576: the PF 0000:01:00.0 with up to 7 VFs 0000:01:10.0, 01:10.2 to 01:11.4. Its cable ends
-    in a hub, as that of the virtio NIC 0000:00:03.0 does."""
+    in a hub, as that of the virtio NIC 0000:00:03.0 does. DPDK has no driver for 0000:00:04.0."""
     return [
         "-netdev", "hubport,hubid=0,id=pf",
         "-netdev", "hubport,hubid=0,id=outside",
         "-device", "pcie-root-port,id=port0,chassis=1,slot=1,addr=0x1c",
         "-device", f"igb,bus=port0,netdev=pf,mac={PF}",
         "-device", f"virtio-net-pci,netdev=outside,mac={OUTSIDE},addr=0x3,romfile=",
+        "-device", "pci-testdev,addr=0x4",
     ]  # fmt: skip
 
 

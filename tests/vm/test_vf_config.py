@@ -82,6 +82,10 @@ def wait_drivers(pf: Pf, *names: Optional[str]) -> None:
     until(lambda: drivers(pf) == list(names), f"the VFs are on {names}")
 
 
+def wait_unpaired(daemon: Daemon) -> None:
+    until(lambda: not any(r["device"] for r in daemon.rpc("status")["relays"]), "no pairing")
+
+
 # Bound by the configuration
 
 
@@ -116,6 +120,21 @@ def test_bound_and_paired(daemon: Daemon, pf: Pf) -> None:
     assert drivers(pf) == [VFIO]
     configure(daemon)
     wait_drivers(pf, KERNEL)
+
+
+def test_replaced_while_the_manager_is_away(daemon: Daemon, pf: Pf) -> None:
+    """What the state file says of a VF is not true of another one with its address."""
+    pf.set_vfs(2)
+    configure(daemon, VIRTIOFWD_BIND_VFIO_PCI=[VF0])
+    daemon.add(4, VF1)
+    wait_drivers(pf, VFIO, VFIO)
+    daemon.kill()
+    pf.set_vfs(0)
+    pf.set_vfs(2)
+    wait_drivers(pf, KERNEL, KERNEL)
+    daemon.start()
+    wait_drivers(pf, VFIO, VFIO)
+    daemon.wait_state(4, "listening")
 
 
 # Left alone
@@ -222,6 +241,8 @@ def test_vf_create_and_destroy(daemon: Daemon, pf: Pf) -> None:
     daemon.ctl("vf", "destroy", "enp1s0", "--force")
     assert pf.count == 0
     wait_states(daemon, 2, "absent")
+    configure(daemon)
+    wait_unpaired(daemon)
 
 
 def test_vfs_of_others(daemon: Daemon, pf: Pf) -> None:
@@ -274,6 +295,7 @@ def test_num_vfs(bench: Bench, daemon: Daemon, pf: Pf) -> None:
     vms.flow()
     vms.close()
     configure(daemon)
+    wait_unpaired(daemon)
     daemon.rpc("vf-destroy", pf="enp1s0")
 
 

@@ -221,11 +221,13 @@ def creation(scene: Scene, point: str) -> None:
         _count(scene, 0 if point == "count.recorded" else 2)
     finally:
         scene.daemon.write_config(VIO4WD_AUTO_VFS=None)
-    scene.recover()
-    scene.daemon.rpc("vf-create", pf="enp1s0", count=1, force=True)
-    _count(scene, 1)
-    scene.daemon.rpc("vf-destroy", pf="enp1s0")
-    _count(scene, 0)
+    scene.daemon.reload()
+    if scene.pf.count:
+        scene.daemon.rpc("vf-destroy", pf="enp1s0", force=True)
+        _count(scene, 0)
+    else:
+        scene.daemon.rpc("vf-create", pf="enp1s0", count=1)
+        _count(scene, 1)
 
 
 def destruction(scene: Scene, point: str) -> None:
@@ -288,7 +290,7 @@ def test_killed_at_any_moment(scene: Scene, figure: Figure) -> None:
     for _ in range(KILLS):
         loop = threading.Thread(target=_add_and_remove, args=(scene.daemon.runtime / "control",))
         loop.start()
-        time.sleep(chance.uniform(0, 1.5))
+        time.sleep(chance.uniform(0, 1.2))
         scene.daemon.kill()
         loop.join()
         scene.recover()

@@ -138,8 +138,8 @@ def test_numvfs_under_flood(scene: Scene, figure: Figure) -> None:
         figure(remove_vfs(scene, TOTAL))
         assert scene.daemon.relay(STACK)["vm"]
         scene.pf.set_vfs(TOTAL)
-        wait_states(scene.daemon, TOTAL, "active")
         vm.wait_reach(ADDRESS)
+        scene.carries()
     for flood in floods:
         flood.check_running()
         flood.close()

@@ -21,6 +21,7 @@
 #include "udev/module.h"
 #include "udev/pci_sysfs.h"
 #include "udev/vf_mac.h"
+#include "udev/vf_settings.h"
 
 static int gone(const struct pci_addr *addr, struct err *err)
 {
@@ -35,32 +36,6 @@ static bool wants_attributes(const struct vf_attributes *a)
 	return a->has_mac || a->vlan >= 0 || a->qos >= 0 || a->trust >= 0 || a->spoofchk >= 0;
 }
 
-/* What somebody has told the PF: an address of the VF's interface is none of its settings. */
-static int ask_pf(const char *root, const struct vf *vf, struct vf_attributes *attributes,
-		  struct err *err)
-{
-	uint8_t own[6];
-	int rc;
-
-	rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
-	if (rc == -ENODEV) {
-		sriov_settle(root, &vf->pf);
-		rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
-	}
-	if (rc || vf_mac_of_interface(root, vf, own) < 0)
-		return rc;
-	if (memcmp(own, attributes->mac, sizeof(own)) != 0) {
-		/* Or it has just got another one (udevd gives them to new interfaces): the kernel
-		 * answers when such a change is complete. */
-		rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
-		if (rc || vf_mac_of_interface(root, vf, own) < 0)
-			return rc;
-	}
-	if (!memcmp(own, attributes->mac, sizeof(own)))
-		memset(attributes->mac, 0, sizeof(attributes->mac));
-	return 0;
-}
-
 /* Unset where the PF says nothing. */
 static int read_attributes(const char *root, const struct binding_plan *plan, const struct vf *vf,
 			   struct vf_attributes *attributes, struct err *err)
@@ -68,7 +43,7 @@ static int read_attributes(const char *root, const struct binding_plan *plan, co
 	struct err why = { 0 };
 	int rc;
 
-	rc = ask_pf(root, vf, attributes, &why);
+	rc = vf_settings(root, vf, attributes, &why);
 	if (rc == 0 || (rc == -EOPNOTSUPP && !wants_attributes(&plan->attributes)))
 		return 0;
 	if (rc == -EOPNOTSUPP && vf->pf_netdev[0])
@@ -121,7 +96,7 @@ static int make_mac(const char *root, const struct vf *vf, struct vf_attributes 
 	int rc;
 
 	/* A PF that tells of none takes none either. */
-	if (ask_pf(root, vf, &now, NULL) < 0 || !now.has_mac ||
+	if (vf_settings(root, vf, &now, NULL) < 0 || !now.has_mac ||
 	    memcmp(now.mac, zero, sizeof(zero)) != 0)
 		return 0;
 	rc = vf_mac_make(vf, wanted->mac, err);

@@ -17,6 +17,7 @@
 #include "udev/device_claim.h"
 #include "udev/device_node.h"
 #include "udev/module.h"
+#include "udev/vf_settings.h"
 
 /* Only from a driver that it was bound to for a relay: what somebody else bound it to since is
  * theirs. */
@@ -38,12 +39,20 @@ static int take_back(const char *root, const struct vf *vf, const struct binding
 }
 
 /* The PF may be gone, or refuse what it had itself; the driver is given back nevertheless. */
-static void restore_attributes(const struct vf *vf, const struct binding_state *before)
+static void restore_attributes(const char *root, const struct vf *vf,
+			       const struct binding_state *before)
 {
+	struct vf_attributes now, wanted = before->attributes;
 	struct err err = { 0 };
 	char name[PCI_ADDR_STRLEN];
-	const int rc = sriov_set_attributes(vf->pf_netdev, vf->index, &before->attributes, &err);
+	int rc;
 
+	/* A VF that has never left its driver may use an address of its own choice, which the PF
+	 * repeats: taken from the PF it would no longer receive anything. */
+	if (vf_settings(root, vf, &now, NULL) == 0 &&
+	    !memcmp(now.mac, wanted.mac, sizeof(now.mac)))
+		wanted.has_mac = false;
+	rc = sriov_set_attributes(vf->pf_netdev, vf->index, &wanted, &err);
 	if (rc < 0 && rc != -ENODEV)
 		log_warning("%s: the PF's settings of it are not as they were before: %s",
 			    pci_addr_format(&vf->addr, name), err.text);
@@ -82,7 +91,7 @@ static int restore(const char *root, const struct vf *vf, const struct binding_s
 		return rc;
 	fault_point("restore.unbound");
 	/* Before the driver: it asks the PF for its MAC address when it starts. */
-	restore_attributes(vf, before);
+	restore_attributes(root, vf, before);
 	fault_point("restore.attributes");
 	return vf_keeps_kernel_driver(vf) ? 0 : restore_driver(root, vf, before, err);
 }

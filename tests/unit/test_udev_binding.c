@@ -219,6 +219,23 @@ TEST_F(taken, mac_of_the_interface) {
 	EXPECT_EQ(0, memcmp(chosen.mac, self->before.attributes.mac, 6));
 }
 
+/* The driver could not be loaded: the VF goes on with the address that its interface has chosen. */
+TEST_F(taken, mac_of_the_interface_stays) {
+	struct vf_attributes chosen = { .has_mac = true, .spoofchk = 1 };
+
+	memcpy(chosen.mac, "\x9a\x29\x63\x1c\xa2\x2d", 6);
+	fake_put_attributes(&chosen);
+	state();
+	strcpy(self->original, self->state);
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/address", "9a:29:63:1c:a2:2d\n");
+	sysfs_tree_file(self->root, "/sys/class/net/enp1s0v0/addr_assign_type", "1\n");
+	EXPECT_EQ(0, inspect());
+	sysfs_tree_remove(self->root, "/sys/bus/pci/drivers/vfio-pci");
+	EXPECT_EQ(-ENOENT, bind_vf());
+	EXPECT_EQ(0, restore());
+	EXPECT_STREQ(self->original, state());
+}
+
 TEST_F(taken, another_mac_for_each_vf) {
 	struct binding_plan other = self->plan;
 	struct vf_attributes first, second;

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
+from lib import leaks
 from lib.env import RELAY, patience
 from lib.process import Arg, Process
 from lib.rpc import RpcError
@@ -154,14 +155,11 @@ class RelayAlone:
         return self.call("stats")["resources"]
 
     def open_files(self) -> List[str]:
-        """What its descriptors are; not DPDK's memory, which comes and goes."""
-        links = []
-        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            try:
-                links.append(os.readlink(entry))
-            except OSError:
-                continue
-        return sorted(link for link in links if not link.startswith("/memfd:seg"))
+        return leaks.open_files(self.process.pid)
+
+    def wait_files(self, files: List[str]) -> None:
+        """They are the same again; a lane that is idle gets a descriptor of its own."""
+        until(lambda: self.open_files() == files, "what was opened is closed")
 
     def vfio_files(self) -> List[str]:
         """Those of devices and groups."""

@@ -182,7 +182,7 @@ def test_removed_under_traffic(scene: Scene, relay: RelayAlone, way: str) -> Non
         relay.detach(0)
     assert relay.endpoint(0)["vm"]["connected"]
     scene.attach()
-    assert relay.open_files() == files
+    relay.wait_files(files)
 
 
 def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
@@ -203,7 +203,7 @@ def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
     for _ in range(OPENS):
         relay.attach(STACK, bdf)
         relay.detach(STACK)
-    assert used() == before
+    until(lambda: used() == before, "all is as before")
     scene.vms.flow()
 
 
@@ -215,7 +215,7 @@ def test_first_and_last_device(scene: Scene, relay: RelayAlone) -> None:
         relay.detach(1)
         assert relay.vfio_files() == []
         scene.attach()
-    assert relay.open_files() == files
+    relay.wait_files(files)
 
 
 def test_memory_comes_and_goes(scene: Scene, relay: RelayAlone) -> None:

@@ -82,8 +82,10 @@ def holdings(daemon: Daemon) -> Dict[str, Any]:
     return found
 
 
-def is_memory(name: str) -> bool:
-    return "memory" in name or "hugepages" in name
+def grown(before: Dict[str, Any], now: Dict[str, Any]) -> Dict[str, Any]:
+    """What there is more of than before; memory may be fragmented."""
+    room = {n: 4096 if "memory" in n or "hugepages" in n else 0 for n in before}  # kB
+    return {n: now[n] for n in before if now[n] > before[n] + room[n]}
 
 
 def test_churn(bench: Bench, figure: Figure) -> None:  # noqa: F811
@@ -136,11 +138,8 @@ def test_churn(bench: Bench, figure: Figure) -> None:  # noqa: F811
     figure(f"after {after}")
     assert asked > 10
     assert daemon.relay_pids() == relays
-    for name, value in before.items():
-        if is_memory(name):
-            assert after[name] < value + 4096, name  # kB
-        else:
-            assert after[name] == value, name
+    # Lanes that have been idle have a descriptor each, others not yet.
+    until(lambda: not grown(before, holdings(daemon)), f"nothing is left: {grown(before, after)}")
 
     client.control.ok("remove", [CLIENTS_VF], CLIENTS)
     daemon.rpc("remove", id=STATIC)

@@ -162,7 +162,10 @@ class Daemon:
         self.process.kill()
 
     def close(self) -> None:
-        """Ends everything; asserts that nothing is left and no sanitizer had to complain."""
+        """Ends everything; asserts that nothing is left and no sanitizer had to complain.
+        Nothing happens the second time."""
+        if not self.dir.exists():
+            return
         status: object = 0
         if self.process and self.process.running():
             try:

@@ -43,6 +43,16 @@ def namespaces() -> Set[str]:
 
 
 
+def open_files(pid: int) -> List[str]:
+    """What the descriptors of a process are; not DPDK's memory, a file for each page that it has."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            links.append(os.readlink(entry))
+        except OSError:
+            continue
+    return sorted(link for link in links if not link.startswith("/memfd:seg"))
+
 
 def descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(open_files(pid))

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What sysfs says of vDPA: which management device belongs to a PCI function, and the character
+ * device of a vDPA device. root is prepended to paths ("" for the host itself).
+ */
+#ifndef VIO4WD_VDPA_SYSFS_H
+#define VIO4WD_VDPA_SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/pci_addr.h"
+#include "vdpa/mgmt.h"
+
+/* It is the function itself, or an auxiliary device whose parent in sysfs is. Never waits. */
+bool vdpa_mgmtdev_is_of(const char *root, const struct vdpa_mgmtdev *mgmt,
+			const struct pci_addr *function);
+
+/*
+ * "/dev/vhost-vdpa-N" of a vDPA device, found by its own folder in sysfs, never by counting. Never
+ * waits. -ENODEV: there is no such vDPA device; -ENOENT: it is on no driver that makes one.
+ */
+int vdpa_chardev(const char *root, const char *name, char *path, size_t size, struct err *err);
+
+/*
+ * Puts the vDPA device on the driver vhost_vdpa (driver_override, bind), loading its module. May
+ * wait for the kernel. Repeating it harms nothing. -EBUSY: another driver has it and keeps it.
+ */
+int vdpa_use_vhost(const char *root, const char *name, struct err *err);
+
+#endif

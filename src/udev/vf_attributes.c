@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "udev/rtnl.h"
+#include <linux/netlink.h>
+
+#include "common/netlink.h"
 #include "udev/vf_netlink.h"
 
 #define WHY_MAX 160
@@ -46,7 +48,7 @@ int sriov_get_attributes(const char *pf_netdev, unsigned int index, struct vf_at
 	msg = vf_netlink_query(pf_netdev);
 	if (!msg)
 		return err_set(err, -ENOMEM, "PF", "out of memory");
-	rc = rtnl_request(msg, on_link, &query, why, sizeof(why));
+	rc = netlink_request(NETLINK_ROUTE, msg, on_link, &query, why, sizeof(why));
 	nlmsg_free(msg);
 	if (rc < 0)
 		return err_set(err, rc, "PF", "%s cannot be asked for its VFs: %s", pf_netdev, why);
@@ -114,7 +116,7 @@ static int change(const char *pf_netdev, unsigned int index, enum vf_attribute w
 
 	if (!msg)
 		return err_set(err, -ENOMEM, "PF", "out of memory");
-	rc = rtnl_request(msg, NULL, NULL, why, sizeof(why));
+	rc = netlink_request(NETLINK_ROUTE, msg, NULL, NULL, why, sizeof(why));
 	nlmsg_free(msg);
 	if (rc == 0)
 		return 0;

@@ -10,8 +10,8 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 
+#include "common/netlink.h"
 #include "udev/kernel.h"
-#include "udev/rtnl.h"
 #include "udev/sriov.h"
 #include "udev/vf_netlink.h"
 
@@ -19,7 +19,7 @@
 
 #define PF_DIR "/sys/bus/pci/devices/0000:01:00.0"
 
-/* In the place of rtnl.c: a PF with 300 VFs, which are all as vf says. */
+/* In the place of netlink.c: a PF with 300 VFs, which are all as vf says. */
 static struct {
 	struct vf_attributes vf;
 	bool silent; /* the driver does not tell */
@@ -95,14 +95,16 @@ static void take_change(struct nlattr *info)
 	}
 }
 
-int rtnl_request(struct nl_msg *msg, void (*answer)(struct nlmsghdr *message, void *userdata),
-		 void *userdata, char *why, size_t size)
+int netlink_request(int protocol, struct nl_msg *msg,
+		    void (*answer)(struct nlmsghdr *message, void *userdata), void *userdata,
+		    char *why, size_t size)
 {
 	struct nlmsghdr *header = nlmsg_hdr(msg);
 	struct nlattr *t[IFLA_MAX + 1];
 	struct nl_msg *link;
 
-	if (nlmsg_parse(header, sizeof(struct ifinfomsg), t, IFLA_MAX, NULL) < 0)
+	if (protocol != NETLINK_ROUTE ||
+	    nlmsg_parse(header, sizeof(struct ifinfomsg), t, IFLA_MAX, NULL) < 0)
 		abort();
 	if (strcmp(nla_get_string(t[IFLA_IFNAME]), "enp1s0") != 0) {
 		snprintf(why, size, "No such device");

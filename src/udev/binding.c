@@ -14,11 +14,11 @@
 
 #include "common/cleanup.h"
 #include "common/fault.h"
+#include "common/module.h"
 #include "udev/binding_checks.h"
 #include "udev/binding_driver.h"
 #include "udev/device_claim.h"
 #include "udev/device_node.h"
-#include "udev/module.h"
 #include "udev/pci_sysfs.h"
 #include "udev/vf_mac.h"
 #include "udev/vf_settings.h"
@@ -65,7 +65,7 @@ static int inspect_vf(const char *root, const struct binding_plan *plan, const s
 	if (vf_keeps_kernel_driver(vf))
 		return binding_check_kernel_driver(vf, err);
 	rc = binding_check_possible(plan, vf, err);
-	return rc ? rc : module_find(root, plan->driver, err);
+	return rc ? rc : module_find(root, "pci", plan->driver, err);
 }
 
 int binding_inspect(const char *root, const struct binding_plan *plan, struct binding_state *now,
@@ -185,7 +185,7 @@ int binding_bind(const char *root, const struct binding_plan *plan, struct err *
 	/* Before anything is changed. */
 	keeps = vf_keeps_kernel_driver(&vf);
 	if (!keeps || !vf.driver[0])
-		rc = module_load(root, keeps ? vf_kernel_driver(&vf) : plan->driver, err);
+		rc = module_load(root, "pci", keeps ? vf_kernel_driver(&vf) : plan->driver, err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(root, plan, &vf, err);

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/kernel.h"
+#include "common/module.h"
 #include "common/sysfs.h"
-#include "udev/kernel.h"
-#include "udev/module.h"
 #include "udev/pci_sysfs.h"
 
 static int refused(const char *addr, const char *attribute, int rc, struct err *err)

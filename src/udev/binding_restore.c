@@ -13,10 +13,10 @@
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/module.h"
 #include "udev/binding_driver.h"
 #include "udev/device_claim.h"
 #include "udev/device_node.h"
-#include "udev/module.h"
 #include "udev/vf_settings.h"
 
 /* Only from a driver that it was bound to for a relay: what somebody else bound it to since is
@@ -71,7 +71,7 @@ static int restore_driver(const char *root, const struct vf *vf, const struct bi
 	rc = driver_read(root, &vf->addr, now);
 	if (!rc && before->driver[0] && !now[0]) {
 		/* It may have been unloaded. A driver's module can have another name. */
-		module_load(root, before->driver, NULL);
+		module_load(root, "pci", before->driver, NULL);
 		rc = driver_probe(root, &vf->addr, before->driver, err);
 	}
 	if (rc)

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/kernel.h"
 #include "common/sysfs.h"
 #include "udev/device_node.h"
-#include "udev/kernel.h"
 
 static void cleanup_dir(DIR **dir)
 {

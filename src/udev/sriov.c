@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/fault.h"
-#include "udev/kernel.h"
+#include "common/kernel.h"
 #include "udev/pci_sysfs.h"
 #include "udev/vf.h"
 

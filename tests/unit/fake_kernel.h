@@ -2,9 +2,9 @@
 
 /*
  * What a kernel does when sysfs is written to, done to a tree of plain files (sysfs_tree.h). It is
- * linked in the place of src/udev/kernel.c and src/udev/vf_attributes.c, so that a write has taken
- * effect when it returns, as with the kernel; a helper that watched the files would come too late.
- * All that it remembers is in the tree: it outlives a process that is killed.
+ * linked in the place of src/common/kernel.c and src/udev/vf_attributes.c, so that a write has
+ * taken effect when it returns, as with the kernel; a helper that watched the files would come too
+ * late. All that it remembers is in the tree: it outlives a process that is killed.
  */
 #ifndef VIO4WD_TEST_FAKE_KERNEL_H
 #define VIO4WD_TEST_FAKE_KERNEL_H
@@ -15,8 +15,8 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+#include "common/kernel.h"
 #include "common/sysfs.h"
-#include "udev/kernel.h"
 #include "udev/sriov.h"
 
 #include "sysfs_tree.h"

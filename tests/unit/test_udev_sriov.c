@@ -10,8 +10,8 @@
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 
+#include "common/kernel.h"
 #include "common/netlink.h"
-#include "udev/kernel.h"
 #include "udev/sriov.h"
 #include "udev/vf_netlink.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "udev/kernel.h"
+#include "common/kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>

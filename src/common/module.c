@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include "udev/module.h"
+#include "common/module.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -25,11 +25,11 @@ static void cleanup_list(struct kmod_list **list)
 	kmod_module_unref_list(*list);
 }
 
-static bool driver_is_there(const char *root, const char *driver)
+static bool driver_is_there(const char *root, const char *bus, const char *driver)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/sys/bus/pci/drivers/%s", root, driver);
+	snprintf(path, sizeof(path), "%s/sys/bus/%s/drivers/%s", root, bus, driver);
 	return access(path, F_OK) == 0;
 }
 
@@ -66,13 +66,13 @@ static int look_up(struct kmod_ctx **ctx, const char *driver, struct kmod_list *
 	return rc == -ENOENT || rc == -ENOSYS ? 0 : rc;
 }
 
-int module_find(const char *root, const char *driver, struct err *err)
+int module_find(const char *root, const char *bus, const char *driver, struct err *err)
 {
 	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
 	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
 	int rc;
 
-	if (driver_is_there(root, driver))
+	if (driver_is_there(root, bus, driver))
 		return 0;
 	if (root[0])
 		return missing(driver, err);
@@ -125,18 +125,18 @@ static int insert(const char *driver, bool *by_command)
 	return rc;
 }
 
-int module_load(const char *root, const char *driver, struct err *err)
+int module_load(const char *root, const char *bus, const char *driver, struct err *err)
 {
 	bool by_command;
 	int rc;
 
-	rc = module_find(root, driver, err);
-	if (rc < 0 || driver_is_there(root, driver))
+	rc = module_find(root, bus, driver, err);
+	if (rc < 0 || driver_is_there(root, bus, driver))
 		return rc;
 	rc = insert(driver, &by_command);
 	if (rc < 0)
 		return refused(driver, rc, by_command, err);
-	return driver_is_there(root, driver) ? 0 : refused(driver, -ENODEV, by_command, err);
+	return driver_is_there(root, bus, driver) ? 0 : refused(driver, -ENODEV, by_command, err);
 }
 
 void module_settle(const char *root, const char *driver)

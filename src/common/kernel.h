@@ -4,8 +4,8 @@
  * The calls that make the kernel do something, in a file of their own: a unit test links its own
  * ones in their place, which do to a tree of plain files what the kernel does to sysfs.
  */
-#ifndef VIO4WD_UDEV_KERNEL_H
-#define VIO4WD_UDEV_KERNEL_H
+#ifndef VIO4WD_KERNEL_H
+#define VIO4WD_KERNEL_H
 
 /* Writes value to an attribute of sysfs, below root, with one write(2). Returns 0 or a negative
  * errno: open's, or what the kernel's handler of the attribute said. */

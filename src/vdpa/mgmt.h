@@ -67,17 +67,26 @@ struct vdpa_counter {
 	uint64_t value;
 };
 
-/* *list is the caller's to free; *n may be 0. */
+/* *list is the caller's to free; *n may be 0. -EAGAIN: they change all the time. */
 int vdpa_mgmtdev_list(struct vdpa_mgmtdev **list, size_t *n, struct err *err);
 int vdpa_device_list(struct vdpa_device **list, size_t *n, struct err *err);
 
-/* -EEXIST: there is a device of that name. */
+/*
+ * -EEXIST: there is a device of that name. -ENODEV: there is no such management device. -ERANGE: it
+ * does not offer so many queue pairs. -EINVAL: it does not let one choose what spec asks for, or
+ * not that value. -ENOSPC: it makes no more devices. -EPERM: CAP_NET_ADMIN is wanted.
+ */
 int vdpa_device_add(const struct vdpa_spec *spec, struct err *err);
 /* -ENODEV: there is none. Waits until nobody has its character device open. */
 int vdpa_device_del(const char *name, struct err *err);
 
+/*
+ * -ENODEV: there is no such device. -EOPNOTSUPP: it is no network device. -EAGAIN: kernels before
+ * 6.1 do not tell before a driver has come.
+ */
 int vdpa_device_config(const char *name, struct vdpa_net_config *config, struct err *err);
-/* *counters is the caller's to free. -EOPNOTSUPP: the device does not count. */
+/* *counters is the caller's to free. -EOPNOTSUPP: the device does not count. -EAGAIN: no driver has
+ * come yet. Needs CAP_NET_ADMIN, as making and removing do. */
 int vdpa_device_vstats(const char *name, uint32_t virtqueue, struct vdpa_counter **counters,
 		       size_t *n, struct err *err);
 

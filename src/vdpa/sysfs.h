@@ -26,7 +26,9 @@ int vdpa_chardev(const char *root, const char *name, char *path, size_t size, st
 
 /*
  * Puts the vDPA device on the driver vhost_vdpa (driver_override, bind), loading its module. May
- * wait for the kernel. Repeating it harms nothing. -EBUSY: another driver has it and keeps it.
+ * wait for the kernel. Repeating it harms nothing. -ENODEV: there is no such vDPA device; -EBUSY:
+ * another driver has it and keeps it; -ENOENT: there is no such module; -EIO: the driver does not
+ * take it.
  */
 int vdpa_use_vhost(const char *root, const char *name, struct err *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Virtio feature bits: what an endpoint offers, and their names. */
+/* Virtio feature bits: what an endpoint offers, and their names as JSON. */
 #ifndef VIO4WD_RELAY_FEATURES_H
 #define VIO4WD_RELAY_FEATURES_H
 
@@ -15,9 +15,6 @@ uint64_t features_withheld(const struct endpoint_options *options);
 
 /* Protocol features (of those the library has) that must not be offered. */
 uint64_t features_protocol_withheld(void);
-
-/* "MRG_RXBUF", or NULL for a bit without a name. */
-const char *feature_name(unsigned int bit);
 
 /* The names of all bits set ("bit 57" where there is none); owned by the caller. */
 json_object *features_json(uint64_t features);

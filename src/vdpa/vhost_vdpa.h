@@ -7,7 +7,7 @@
  *
  * A file can be opened once at a time (-EBUSY). All functions return 0 or a negative errno with err
  * filled; none may be called by two threads at once for one device. Those marked "pins" may take
- * some hundred milliseconds, the others are short.
+ * some hundred milliseconds, resetting and starting a device some ten, the others are short.
  */
 #ifndef VIO4WD_VDPA_VHOST_VDPA_H
 #define VIO4WD_VDPA_VHOST_VDPA_H
@@ -18,6 +18,8 @@
 
 #include "common/err.h"
 
+struct vhost_vdpa_map;
+
 struct vhost_vdpa {
 	int fd; /* -1: closed */
 	char path[64];
@@ -27,43 +29,71 @@ struct vhost_vdpa {
 	uint32_t vrings;	   /* the control queue included */
 	uint16_t vring_size;	   /* the largest */
 	uint64_t iova_first, iova_last;
+
+	/* The rest is for src/vdpa alone. */
+	struct vhost_vdpa_map *maps;
+	size_t n_maps;
+	enum { VHOST_VDPA_NO_BATCH, VHOST_VDPA_BATCH_WANTED, VHOST_VDPA_IN_BATCH } batch;
+	uint32_t batch_space;
+	int *silent; /* an eventfd for each ring that nobody listens to, or -1 */
+	bool only_base_0;
 };
+
+#define VHOST_VDPA_CLOSED \
+	{                 \
+		.fd = -1  \
+	}
 
 /* Opens the device, takes it (VHOST_SET_OWNER) and reads what it is like. The memory that will be
  * mapped is that of the calling process. */
 int vhost_vdpa_open(struct vhost_vdpa *dev, const char *path, struct err *err);
-/* Resets the device and takes all its memory away. Harmless when it is closed. */
+/* Resets the device and takes all its memory away. Harmless when it is closed. Unpins. */
 void vhost_vdpa_close(struct vhost_vdpa *dev);
 
 bool vhost_vdpa_can_suspend(const struct vhost_vdpa *dev);
-/* The device tells the position of its rings after vhost_vdpa_suspend(), and takes others than 0.
+/*
+ * The device tells the position of its rings after vhost_vdpa_suspend(), and takes others than 0.
+ * All that can be suspended are taken to do so until one has refused.
  */
 bool vhost_vdpa_has_positions(const struct vhost_vdpa *dev);
 /* VHOST_BACKEND_F_IOTLB_PERSIST: what is mapped stays mapped over a reset. */
 bool vhost_vdpa_keeps_maps(const struct vhost_vdpa *dev);
 
-/* Status 0, and waits until it reads 0 (virtio 1.2, 2.4.1); -ETIMEDOUT after a second. */
+/*
+ * Status 0, and waits until it reads 0 (virtio 1.2, 2.4.1); -ETIMEDOUT after a second. Where the
+ * device does not keep what is mapped, nothing is mapped any more.
+ */
 int vhost_vdpa_reset(struct vhost_vdpa *dev, struct err *err);
 /*
  * Reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK (virtio 1.2, 3.1.1). ACCESS_PLATFORM is added
  * when the device has it: devices insist, and front ends never negotiate it. -ENOTSUP: the device
- * does not accept these features, err names them.
+ * does not accept these features, err names them. After an error only a reset helps; the next
+ * negotiation begins with one.
  */
 int vhost_vdpa_negotiate(struct vhost_vdpa *dev, uint64_t features, struct err *err);
+/* -EIO: the device does not start. */
 int vhost_vdpa_driver_ok(struct vhost_vdpa *dev, struct err *err);
 int vhost_vdpa_get_status(struct vhost_vdpa *dev, uint8_t *status, struct err *err);
+/* -EOPNOTSUPP: it cannot. A device that is suspended does nothing until it is resumed or reset. */
 int vhost_vdpa_suspend(struct vhost_vdpa *dev, struct err *err);
+int vhost_vdpa_resume(struct vhost_vdpa *dev, struct err *err);
 
-/* Memory. Changes between begin and end reach the device at once where it can do that. Pins. */
+/*
+ * Memory. Changes between begin and end reach the device at once where it can do that; to each
+ * begin belongs an end, also after an error. Pins.
+ */
 int vhost_vdpa_map_begin(struct vhost_vdpa *dev, struct err *err);
 int vhost_vdpa_map_end(struct vhost_vdpa *dev, struct err *err);
 /*
- * Lets the device reach size bytes at addr as iova: reading and writing, or reading only. -EEXIST:
- * overlaps what is mapped; -ENOMEM: more than RLIMIT_MEMLOCK allows, err says how many bytes are
- * needed and allowed (the kernel's own answer may be EFAULT).
+ * Lets the device reach size bytes at addr as iova, all of them multiples of a page: reading and
+ * writing, or reading only. -EEXIST: overlaps what is mapped; -ERANGE: the device does not reach
+ * this iova; -ENOMEM: more than RLIMIT_MEMLOCK allows, err says how many bytes are needed and
+ * allowed (root is limited, too). Devices that work in the CPU reach only memory of files (memfd,
+ * hugepages) and do not complain about other: it is not mapped.
  */
 int vhost_vdpa_map(struct vhost_vdpa *dev, uint64_t iova, uint64_t size, const void *addr,
 		   bool writable, struct err *err);
+/* What was mapped at once goes at once (-EINVAL: the range cuts it). Harmless where nothing is. */
 int vhost_vdpa_unmap(struct vhost_vdpa *dev, uint64_t iova, uint64_t size, struct err *err);
 
 struct vhost_vdpa_vring {
@@ -73,8 +103,11 @@ struct vhost_vdpa_vring {
 	int call, kick;		       /* eventfds; -1: none, for call a silent one is made up */
 };
 
-/* Everything but the enabling. Between negotiate and driver_ok. -EOPNOTSUPP: the device takes no
- * other base than 0. */
+/*
+ * Everything but the enabling. Between negotiate and driver_ok. The kernel has its own references
+ * to the eventfds afterwards. -EOPNOTSUPP: the device takes no other base than that of an unused
+ * ring (0; packed: 0x80008000).
+ */
 int vhost_vdpa_set_vring(struct vhost_vdpa *dev, uint32_t index,
 			 const struct vhost_vdpa_vring *vring, struct err *err);
 int vhost_vdpa_enable_vring(struct vhost_vdpa *dev, uint32_t index, bool on, struct err *err);
@@ -88,10 +121,15 @@ int vhost_vdpa_get_base(struct vhost_vdpa *dev, uint32_t index, uint32_t *base, 
 int vhost_vdpa_config(struct vhost_vdpa *dev, size_t offset, void *buf, size_t size,
 		      struct err *err);
 
-/* Address spaces: which group a ring is in, and which space a group uses. -EOPNOTSUPP: the device
- * has one only. Memory goes to space 0 but for vhost_vdpa_map_in(). */
+/*
+ * Gives a ring an address space that no other ring is in, until the next reset. -EOPNOTSUPP: the
+ * device has one space only, or keeps this ring together with others. Memory goes to space 0 but
+ * for vhost_vdpa_map_in().
+ */
 int vhost_vdpa_own_space(struct vhost_vdpa *dev, uint32_t index, uint32_t *space, struct err *err);
 int vhost_vdpa_map_in(struct vhost_vdpa *dev, uint32_t space, uint64_t iova, uint64_t size,
 		      const void *addr, bool writable, struct err *err);
+int vhost_vdpa_unmap_in(struct vhost_vdpa *dev, uint32_t space, uint64_t iova, uint64_t size,
+			struct err *err);
 
 #endif

@@ -76,6 +76,10 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 	decision->backend = POLICY_SOFTWARE;
 	decision->wanted = facts->wanted;
 	decision->driver[0] = '\0';
+	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->absent)
+		return err_set(err, -EAGAIN, "backend",
+			       "%s does not exist yet: what it offers is not known",
+			       facts->device->text);
 	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->asking)
 		return err_set(err, -EAGAIN, "backend",
 			       "waiting until the kernel has told its vDPA management devices");

@@ -20,6 +20,7 @@ enum policy_backend { POLICY_SOFTWARE, POLICY_VDPA };
 
 /* What is known of the vDPA of a device; all zero: it is no PCI function, or does not exist. */
 struct policy_vdpa {
+	bool absent;	/* the device does not exist yet */
 	bool asking;	/* the kernel has not told its management devices yet */
 	char mgmt[96];	/* the one that belongs to it now: "pci/0000:05:08.1"; "": none */
 	bool no_net;	/* mgmt makes no network devices */

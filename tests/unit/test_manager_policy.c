@@ -37,6 +37,8 @@ static const struct {
 	{ VF, AUTO, { .asking = true }, -EAGAIN, 0, true, "waiting" },
 	{ VF, VDPA, { .asking = true }, -EAGAIN, 0, true, "waiting" },
 	{ VF, SW, { .asking = true }, 0, POLICY_SOFTWARE, true, "asked for" },
+	{ VF, VDPA, { .absent = true }, -EAGAIN, 0, true, "does not exist yet" },
+	{ VF, SW, { .absent = true }, 0, POLICY_SOFTWARE, true, "asked for" },
 	/* A management device is there. */
 	{ VF, AUTO, { .mgmt = MGMT }, 0, POLICY_VDPA, true, "vdpa: " MGMT " offers it" },
 	{ VF, VDPA, { .mgmt = MGMT }, 0, POLICY_VDPA, true, MGMT " offers it" },

@@ -395,7 +395,9 @@ static void mode_done(json_object *result, const struct err *err, void *userdata
 	if (!err->code) {
 		manager_take_mode(p, json_get_text(result, "mode", NULL),
 				  json_get_text(result, "reason", NULL));
-		p->switch_us = json_get_int(result, "pause_us", 0);
+		/* Of one that has just been opened anew, that was the pause. */
+		if (!p->switch_us)
+			p->switch_us = json_get_int(result, "pause_us", 0);
 		pairing_note(p, "%s serves, after a pause of %.1f ms", extra->mode,
 			     p->switch_us / 1e3);
 	} else if (err->code != -ECONNRESET) {

@@ -386,6 +386,8 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		p->seen.device_error[0] = '\0';
 		p->seen.link = true;
 		p->crashes = 0;
+		if (p->ops && p->ops->kind == OP_BACKEND && p->detach_us)
+			p->switch_us = p->env->now_us(p->env->ctx) - p->detach_us;
 		break;
 	case STEP_NONE:
 		break;
@@ -590,6 +592,8 @@ static bool start_next(struct pairing *p)
 	memcpy(p->step_pin, p->wish.pin, sizeof(p->step_pin));
 	p->step_device = p->wish.device;
 	p->step_mode = p->wish.backend;
+	if (step == STEP_DETACH)
+		p->detach_us = p->env->now_us(p->env->ctx);
 	p->step = step;
 	rc = opens_device(step) ? pairing_decide(p, &p->wish, &err) : 0;
 	p->step_backend = p->decision.backend;

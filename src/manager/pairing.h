@@ -159,7 +159,8 @@ struct pairing {
 	enum policy_backend step_backend;
 	enum config_backend step_mode;
 	char vdpa_failed[POLICY_TEXT_MAX]; /* why 'auto' does without; "": it did not fail */
-	uint32_t switch_us;		   /* the pause of the last change of mode */
+	uint64_t detach_us;		   /* when the last detach began */
+	uint64_t switch_us;		   /* the pause of the last change of backend; 0: none */
 	bool move; /* the endpoint has to leave its process, or to be made anew */
 
 	struct pairing_failure failed[N_STEPS];

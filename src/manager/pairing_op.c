@@ -177,7 +177,7 @@ static int begin_backend(struct pairing *p, struct pairing_op *op, struct err *e
 	}
 	pairing_note(p, "backend %s", config_backend_name(wish.backend));
 	p->wish.backend = wish.backend;
-	p->switch_us = 0;
+	p->switch_us = p->detach_us = 0;
 	return 0;
 }
 

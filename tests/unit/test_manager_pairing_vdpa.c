@@ -311,9 +311,11 @@ TEST_F(pairing, backend_of_vfio_is_opened_anew_under_the_vm) {
 	software_attached(w);
 	pairing_vm(self->p, true);
 	EXPECT_EQ(0, backend(w, CONFIG_BACKEND_VDPA));
+	w->now += 5000;
 	EXPECT_TRUE(done(w, STEP_DETACH, 0));
 	EXPECT_TRUE(bound(w));
 	EXPECT_TRUE(made(w));
+	w->now += 20000;
 	EXPECT_TRUE(self->p->seen.vm);
 	EXPECT_EQ(1, w->answers);
 	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
@@ -322,6 +324,7 @@ TEST_F(pairing, backend_of_vfio_is_opened_anew_under_the_vm) {
 	EXPECT_EQ(0, w->answer.code);
 	EXPECT_EQ(POLICY_VDPA, self->p->seen.backend);
 	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	EXPECT_EQ(25000, self->p->switch_us);
 }
 
 TEST_F(pairing, backend_that_cannot_be_had_changes_nothing) {

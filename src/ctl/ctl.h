@@ -48,7 +48,7 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_add, ctl_backend, ctl_config, ctl_libvirt_xml, ctl_log_level,
 	ctl_pin, ctl_qemu_args, ctl_relays, ctl_reload, ctl_remove, ctl_show, ctl_stats, ctl_status,
-	ctl_version, ctl_vf;
+	ctl_vdpa, ctl_version, ctl_vf;
 
 /* --- options.c --- */
 

@@ -14,6 +14,7 @@
 #include "manager/manager.h"
 #include "manager/relay_json.h"
 #include "manager/sampler.h"
+#include "manager/svc_vdpa.h"
 #include "manager/vfs.h"
 #include "wire/rpc.h"
 
@@ -50,9 +51,8 @@ static struct pending *pending_new(struct manager *m, struct rpc_request *req, i
 	return pending;
 }
 
-static void list_done(const struct sampler_view *view, void *userdata)
+static json_object *list_json(const struct pending *pending, const struct sampler_view *view)
 {
-	struct pending *pending = userdata;
 	const struct manager *m = pending->m;
 	json_object *result = json_object_new_object();
 	json_object *relays = json_object_new_array();
@@ -62,7 +62,22 @@ static void list_done(const struct sampler_view *view, void *userdata)
 			json_object_array_add(relays, pending->make(m, id, view));
 	}
 	json_object_object_add(result, "relays", relays);
-	rpc_reply(pending->req, result);
+	return result;
+}
+
+static void status_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	rpc_reply(pending->req, list_json(pending, view));
+	free(pending);
+}
+
+static void stats_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	svc_vdpa_reply_stats(pending->m, pending->req, list_json(pending, view));
 	free(pending);
 }
 
@@ -74,7 +89,7 @@ static int do_status(struct manager *m, struct rpc_request *req, json_object *pa
 	if (!pending)
 		return -ENOMEM;
 	pending->make = relay_json;
-	sampler_ask(m->sampler, 0, list_done, pending);
+	sampler_ask(m->sampler, 0, status_done, pending);
 	return 0;
 }
 
@@ -94,7 +109,7 @@ static int do_stats(struct manager *m, struct rpc_request *req, json_object *par
 	if (!pending)
 		return -ENOMEM;
 	pending->make = stats_json;
-	sampler_ask(m->sampler, window, list_done, pending);
+	sampler_ask(m->sampler, window, stats_done, pending);
 	return 0;
 }
 
@@ -388,6 +403,7 @@ static const struct {
 	{ "vf-list", svc_vf_list },
 	{ "vf-create", svc_vf_create },
 	{ "vf-destroy", svc_vf_destroy },
+	{ "vdpa-list", svc_vdpa_list },
 };
 
 static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,

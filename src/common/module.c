@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -30,6 +29,14 @@ static bool driver_is_there(const char *root, const char *bus, const char *drive
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/sys/bus/%s/drivers/%s", root, bus, driver);
+	return access(path, F_OK) == 0;
+}
+
+bool module_is_loaded(const char *root, const char *module)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/sys/module/%s", root, module);
 	return access(path, F_OK) == 0;
 }
 
@@ -137,6 +144,23 @@ int module_load(const char *root, const char *bus, const char *driver, struct er
 	if (rc < 0)
 		return refused(driver, rc, by_command, err);
 	return driver_is_there(root, bus, driver) ? 0 : refused(driver, -ENODEV, by_command, err);
+}
+
+int module_load_other(const char *root, const char *module, struct err *err)
+{
+	_cleanup_(cleanup_kmod) struct kmod_ctx *ctx = NULL;
+	_cleanup_(cleanup_list) struct kmod_list *list = NULL;
+	bool by_command;
+	int rc;
+
+	if (module_is_loaded(root, module))
+		return 0;
+	if (root[0] || look_up(&ctx, module, &list) < 0 || !list)
+		return missing(module, err);
+	rc = insert(module, &by_command);
+	if (rc < 0)
+		return refused(module, rc, by_command, err);
+	return module_is_loaded(root, module) ? 0 : refused(module, -ENODEV, by_command, err);
 }
 
 void module_settle(const char *root, const char *driver)

@@ -4,6 +4,8 @@
 #ifndef VIO4WD_MODULE_H
 #define VIO4WD_MODULE_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 
 /* The driver is there, or its module can be loaded: 0, else -ENOENT with what to install. Below
@@ -12,6 +14,11 @@ int module_find(const char *root, const char *bus, const char *driver, struct er
 
 /* Loads the driver's module, with what it needs, unless the driver is there. */
 int module_load(const char *root, const char *bus, const char *driver, struct err *err);
+
+/* The same for a module that brings no PCI driver (mlx5_vdpa). */
+int module_load_other(const char *root, const char *module, struct err *err);
+
+bool module_is_loaded(const char *root, const char *module);
 
 /* A driver takes devices before it has all its files in sysfs: waits until its module, which
  * somebody else loads, is complete. */

@@ -62,6 +62,13 @@ char *format_drops(json_object *drops, char *buf, size_t size)
 	return buf;
 }
 
+const char *relay_serves(json_object *relay)
+{
+	const char *mode = json_text(relay, "vdpa.mode");
+
+	return *mode && strcmp(mode, "-") ? mode : json_text(relay, "backend");
+}
+
 char *format_reason(json_object *relay, char *buf, size_t size)
 {
 	json_object *reason = json_at(relay, "reason");

@@ -12,6 +12,8 @@ char *format_cpus(json_object *relay, char *buf, size_t size);
 char *format_rate(json_object *rate, char *buf, size_t size);
 /* "queue_full 3, malformed 1"; drops is {REASON: {"packets", "bytes"}}. */
 char *format_drops(json_object *drops, char *buf, size_t size);
+/* "direct", "shadow", "software" or, of a device that does not tell, the backend's name. */
+const char *relay_serves(json_object *relay);
 /* The reason, and when it is tried again. */
 char *format_reason(json_object *relay, char *buf, size_t size);
 

@@ -35,6 +35,42 @@ static const char *words(json_object *list, char *buf, size_t size)
 	return buf;
 }
 
+/* "VIRTIO_NET_F_MQ VIRTIO_NET_F_CTRL_VQ": what one side does not have. */
+static const char *masked_by(json_object *masked, const char *side, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < json_length(masked) && len < size; i++) {
+		json_object *entry = json_object_array_get_idx(masked, i);
+
+		if (!strcmp(json_text(entry, "by"), side))
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? " " : "",
+						json_text(entry, "feature"));
+	}
+	return buf;
+}
+
+static void print_vdpa(json_object *vdpa)
+{
+	json_object *masked = json_at(vdpa, "masked");
+	char buf[900];
+
+	if (!vdpa)
+		return;
+	line("vDPA device", "%s, %s", json_text(vdpa, "device"), json_text(vdpa, "path"));
+	line("mode", "%s (%s)", json_text(vdpa, "mode"), json_text(vdpa, "mode_reason"));
+	if (json_number(vdpa, "switches") > 0)
+		line("switches", "%.0f, the last with a pause of %.1f ms",
+		     json_number(vdpa, "switches"), json_number(vdpa, "last_switch_us") / 1e3);
+	else
+		line("switches", "none");
+	if (!json_length(masked))
+		return;
+	line("not offered", "device lacks: %s", masked_by(masked, "device", buf, sizeof(buf)));
+	line("", "relay lacks: %s", masked_by(masked, "relay", buf, sizeof(buf)));
+}
+
 static void print_relay(json_object *relay)
 {
 	char buf[600];
@@ -48,6 +84,7 @@ static void print_relay(json_object *relay)
 		line("address", "%s", json_text(relay, "address"));
 	line("backend", "%s (wanted: %s)", json_text(relay, "backend"),
 	     json_text(relay, "backend_wanted"));
+	print_vdpa(json_at(relay, "vdpa"));
 	line("paired by", "%s", json_text(relay, "origin"));
 	line("socket", "%s (%s mode)", json_text(relay, "socket"), json_text(relay, "mode"));
 	line("link", "%s", json_flag(relay, "link") ? "up" : "down");
@@ -202,6 +239,9 @@ const struct ctl_command ctl_show = {
 	.summary = "everything about one relay",
 	.help = "Shows a relay, its VM (features, rings, how often it came and went), its device, its\n"
 		"lanes (one direction of one queue, run by a worker CPU: polled, armed or timed) and\n"
-		"what has happened to it.\n\n",
+		"what has happened to it. Of a device that is attached by vDPA also the mode and why: direct\n"
+		"(the device serves the VM's rings), shadow (it serves copies of them) or software (the\n"
+		"relay copies packets), which features are not offered to the VM because the device or\n"
+		"the relay lacks them, and the last switch of modes.\n\n",
 	.run = run,
 };

@@ -50,6 +50,46 @@ static void add_row(struct output_table *table, json_object *stats, const char *
 	output_cell(table, "%s", format_drops(json_at(direction, "drops"), buf, sizeof(buf)));
 }
 
+/* What vDPA devices count by themselves, by the vendor's names; in modes without the relay's own
+ * counters it is all that there is. */
+static void print_counters(struct ctl *ctl, json_object *relays)
+{
+	static const struct output_column counter_columns[] = {
+		{ "ID", .right = true },
+		{ "VIRTQUEUE", .right = true },
+		{ "DEVICE-COUNTER" },
+		{ "VALUE", .right = true },
+	};
+	struct output_table *table = output_table_new(
+		ctl, counter_columns, sizeof(counter_columns) / sizeof(counter_columns[0]));
+
+	for (size_t i = 0; table && i < json_length(relays); i++) {
+		json_object *stats = json_object_array_get_idx(relays, i);
+		json_object *counters = json_at(stats, "device_counters");
+
+		for (size_t k = 0; k < json_length(counters); k++) {
+			json_object *counter = json_object_array_get_idx(counters, k);
+
+			output_row(table);
+			output_cell(table, "%.0f", json_number(stats, "id"));
+			output_cell(table, "%s", json_text(counter, "queue"));
+			output_cell(table, "%s", json_text(counter, "name"));
+			output_cell(table, "%s", json_text(counter, "value"));
+		}
+	}
+	if (table)
+		output_table_print(table);
+}
+
+static bool any_counters(json_object *relays)
+{
+	for (size_t i = 0; i < json_length(relays); i++) {
+		if (json_at(json_object_array_get_idx(relays, i), "device_counters"))
+			return true;
+	}
+	return false;
+}
+
 static void print_stats(struct ctl *ctl, json_object *relays)
 {
 	struct output_table *table =
@@ -63,6 +103,8 @@ static void print_stats(struct ctl *ctl, json_object *relays)
 	}
 	if (table)
 		output_table_print(table);
+	if (any_counters(relays))
+		print_counters(ctl, relays);
 }
 
 static json_object *make_params(const struct stats_args *args)
@@ -172,7 +214,8 @@ const struct ctl_command ctl_stats = {
 	.usage = "[ID] [--watch[=SECONDS]]",
 	.summary = "packets, rates and drops by reason",
 	.help = "Shows the counters of each direction of all relays or of one: what came in, what went\n"
-		"out, and what was dropped for which reason.\n\n"
+		"out, and what was dropped for which reason. vDPA devices that count themselves have\n"
+		"their counters below, by the vendor's names.\n\n"
 		"Options:\n"
 		"  --watch[=SECONDS]  draw it again every second (or SECONDS) until interrupted; a\n"
 		"                     restart of vio4wd is waited for; with --json each turn is one line\n"

@@ -27,7 +27,7 @@ static void add_row(struct output_table *table, json_object *relay)
 	output_row(table);
 	output_cell(table, "%.0f", json_number(relay, "id"));
 	output_cell(table, "%s", json_text(relay, "device"));
-	output_cell(table, "%s", json_text(relay, "backend"));
+	output_cell(table, "%s", relay_serves(relay));
 	output_cell(table, "%s", json_text(relay, "state"));
 	output_cell(table, "%s", json_flag(relay, "vm") ? "yes" : "no");
 	output_cell(table, "%.0f", json_number(relay, "queues"));
@@ -86,9 +86,9 @@ const struct ctl_command ctl_status = {
 	.name = "status",
 	.usage = "[--all]",
 	.summary = "one line for each relay",
-	.help = "Lists the relays: the device, what serves it (software or vdpa), the state and why it\n"
-		"is so, whether a VM is connected, its queue pairs, the worker CPUs, the rates, the\n"
-		"packets dropped and the vhost-user socket. CPUS and DROPS are of VF to VM and of VM\n"
+	.help = "Lists the relays: the device, what serves it (software, or of hardware direct or\n"
+		"shadow), the state and why it is so, whether a VM is connected, its queue pairs, the\n"
+		"worker CPUs, the rates, the packets dropped and the vhost-user socket. CPUS and DROPS are of VF to VM and of VM\n"
 		"to VF, divided by a slash.\n\n"
 		"States: absent (the device does not exist yet), binding, provisioning, probing,\n"
 		"listening (no VM yet), connected (a VM, no device), active (both), failed, free.\n\n"

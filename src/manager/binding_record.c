@@ -6,6 +6,8 @@
 
 #include "manager/binding_record.h"
 #include "manager/json_util.h"
+#include "udev/device_node.h"
+#include "udev/vdpa_driver.h"
 
 static void put_mac(json_object *json, const struct vf_attributes *attrs)
 {
@@ -136,7 +138,11 @@ static void attributes_before(struct vf_attributes *before, const struct vf_attr
 void binding_record_update(struct binding_state *before, bool recorded,
 			   const struct binding_state *now, const struct binding_plan *plan)
 {
-	const bool ours = recorded && !strcmp(now->override, plan->driver);
+	/* A switch from one of our drivers to another leaves what was there before the first. */
+	const bool ours =
+		recorded && (!strcmp(now->override, plan->driver) ||
+			     (now->override[0] && !strcmp(now->override, before->driver)) ||
+			     device_node_of_driver(now->override) || vdpa_driver_is(now->override));
 
 	attributes_before(&before->attributes, &now->attributes, plan, recorded);
 	if (ours)

@@ -26,7 +26,9 @@
 #include "manager/jobs.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/vdpa_make.h"
 #include "manager/vfs.h"
+#include "udev/vdpa_driver.h"
 
 enum phase { IDLE, INSPECTING, RECORDING, BINDING, RESTORING };
 
@@ -145,7 +147,21 @@ static void mark(struct binding *binding, int group)
 		close(fd);
 }
 
-static void plan_fill(const struct manager *m, const struct vf *vf, struct binding_plan *plan)
+/* For vDPA: what is made on the VF for its owner is no use by others. */
+static void plan_vdpa(const struct manager *m, const struct vf *vf, int owner, const char *driver,
+		      struct binding_plan *plan)
+{
+	const struct vdpa_driver *known = vdpa_driver_of(m->root, vf);
+
+	snprintf(plan->driver, sizeof(plan->driver), "%s", driver);
+	if (known && known->module && !strcmp(known->driver, driver))
+		snprintf(plan->module, sizeof(plan->module), "%s", known->module);
+	if (owner >= 0)
+		vdpa_name(owner, plan->vdpa);
+}
+
+static void plan_fill(const struct manager *m, const struct vf *vf, int owner, const char *driver,
+		      struct binding_plan *plan)
 {
 	struct config_vf_options options;
 	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
@@ -165,17 +181,20 @@ static void plan_fill(const struct manager *m, const struct vf *vf, struct bindi
 		.gid = m->user.gid,
 	};
 	memcpy(plan->attributes.mac, options.mac, sizeof(options.mac));
-	snprintf(plan->driver, sizeof(plan->driver), "%s", m->cfg->uio_driver);
+	if (driver)
+		plan_vdpa(m, vf, owner, driver, plan);
+	else
+		snprintf(plan->driver, sizeof(plan->driver), "%s", m->cfg->uio_driver);
 }
 
-bool bindings_ready(const struct bindings *b, const struct vf *vf, int owner)
+bool bindings_ready(const struct bindings *b, const struct vf *vf, int owner, const char *driver)
 {
 	const struct binding *binding = find(b, &vf->addr);
 	struct binding_plan plan;
 
 	if (!binding || binding->phase != IDLE || !binding->recorded || binding->owner != owner)
 		return false;
-	plan_fill(b->m, vf, &plan);
+	plan_fill(b->m, vf, owner, driver, &plan);
 	return binding_ready(b->m->root, &plan);
 }
 
@@ -305,8 +324,8 @@ static int busy(const struct binding *binding, struct err *err)
 		       pci_addr_format(&binding->addr, addr));
 }
 
-int bindings_take(struct bindings *b, const struct pci_addr *addr, int owner, binding_done_fn done,
-		  void *userdata, struct err *err)
+int bindings_take(struct bindings *b, const struct pci_addr *addr, int owner, const char *driver,
+		  binding_done_fn done, void *userdata, struct err *err)
 {
 	struct binding *binding = find(b, addr);
 	const char *entry;
@@ -333,8 +352,8 @@ int bindings_take(struct bindings *b, const struct pci_addr *addr, int owner, bi
 	binding->pf = vf.pf;
 	binding->doubtful = false;
 	binding->instance = device_instance(b->m->root, addr);
-	plan_fill(b->m, &vf, &binding->plan);
-	mark(binding, vf.iommu_group);
+	plan_fill(b->m, &vf, owner, driver, &binding->plan);
+	mark(binding, driver ? -1 : vf.iommu_group);
 	prepare(binding, "bind", done, userdata);
 	submit(binding, INSPECTING, run_inspect, inspect_done);
 	return 0;
@@ -347,6 +366,14 @@ static bool wanted_by_config(const struct binding *binding)
 
 	return vf_read(binding->all->m->root, &binding->addr, &vf, NULL) == 0 &&
 	       vf_auto_binds(binding->all->m, &vf);
+}
+
+static bool is_on_uio_driver(const struct binding *binding)
+{
+	struct vf vf;
+
+	return vf_read(binding->all->m->root, &binding->addr, &vf, NULL) == 0 &&
+	       !strcmp(vf.driver, binding->all->m->cfg->uio_driver);
 }
 
 static struct binding *surplus(struct bindings *b, int owner, const struct pci_addr *keep)
@@ -363,6 +390,8 @@ static struct binding *surplus(struct bindings *b, int owner, const struct pci_a
 		if (!wanted_by_config(binding))
 			return binding;
 		binding->owner = BINDING_BY_CONFIG;
+		/* It may be on a driver of vDPA. */
+		binding->doubtful = !is_on_uio_driver(binding);
 	}
 	return NULL;
 }

@@ -27,16 +27,19 @@ typedef void (*binding_done_fn)(const struct err *err, void *userdata);
 int bindings_new(struct bindings **bindings, struct manager *m, struct err *err);
 void bindings_free(struct bindings *bindings);
 
-/* Owner has taken it, it is on the driver it needs, and the relay may open it. */
-bool bindings_ready(const struct bindings *bindings, const struct vf *vf, int owner);
+/* Owner has taken it, it is on driver (NULL: the one by which relays open it), and the relay may
+ * open it. */
+bool bindings_ready(const struct bindings *bindings, const struct vf *vf, int owner,
+		    const char *driver);
 
 /*
- * Gets a VF ready for owner (a relay id, or BINDING_BY_CONFIG). Returns 0, and done follows later,
+ * Gets a VF ready for owner (a relay id, or BINDING_BY_CONFIG) on driver, which is one of vDPA, or
+ * NULL: the one by which relays open it (VIO4WD_UIO_DRIVER). Returns 0, and done follows later,
  * never from inside; -EAGAIN while other work on the VF is under way (manager_run_all follows its
  * end); or an error.
  */
 int bindings_take(struct bindings *bindings, const struct pci_addr *addr, int owner,
-		  binding_done_fn done, void *userdata, struct err *err);
+		  const char *driver, binding_done_fn done, void *userdata, struct err *err);
 
 /*
  * Something that owner has to give back, because it is not *keep (NULL: nothing is kept) or is

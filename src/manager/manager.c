@@ -22,6 +22,7 @@
 #include "manager/sampler.h"
 #include "manager/svc_control.h"
 #include "manager/svc_zmq.h"
+#include "manager/vdpas.h"
 #include "manager/vfs.h"
 #include "udev/monitor.h"
 
@@ -68,7 +69,10 @@ static void on_links(void *userdata)
 /* Where to look again is not asked: all pairings look at what is theirs. */
 static void on_vf_event(const struct vf_event *event, void *userdata)
 {
-	manager_run_all(userdata);
+	struct manager *m = userdata;
+
+	vdpas_refresh(m->vdpas);
+	manager_run_all(m);
 }
 
 static bool relay_was_tried(const struct pairing *p)
@@ -213,12 +217,15 @@ static int start(struct manager *m, struct err *err)
 	if (!rc)
 		rc = bindings_new(&m->bindings, m, err);
 	if (!rc)
+		rc = vdpas_new(&m->vdpas, m, err);
+	if (!rc)
 		rc = vf_counts_new(&m->vf_counts, m, err);
 	if (!rc)
 		rc = vf_monitor_new(&m->vf_monitor, m->event, on_vf_event, m, err);
 	if (rc)
 		return rc;
 	socket_owner_find(&m->owner, m->cfg->socket_owner, m->cfg->socket_group);
+	vdpas_refresh(m->vdpas);
 	wishes_from_config(m);
 	wishes_restore(m);
 	/* Relays start while the rest is being set up. */
@@ -345,6 +352,7 @@ void manager_free(struct manager *m)
 	if (stopped)
 		startup_clean(m);
 	bindings_free(m->bindings);
+	vdpas_free(m->vdpas);
 	vf_counts_free(m->vf_counts);
 	sd_event_source_disable_unref(m->run_all_source);
 	sd_event_source_disable_unref(m->stop_deadline);

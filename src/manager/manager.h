@@ -23,12 +23,15 @@
 #define MANAGER_MAX_PROCESSES 16
 #define MANAGER_PORT_CONTROL_TIMEOUT_US 900000ull /* 1.1's clients get an answer within 1 s */
 #define MANAGER_CONTROL_TIMEOUT_US 8000000ull
+#define MANAGER_MTU_ORDINARY 1500 /* VIRTIOFWD_JUMBO */
+#define MANAGER_MTU_JUMBO 9000
 
 struct bindings;
 struct jobs;
 struct sampler;
 struct svc_control;
 struct svc_zmq;
+struct vdpas;
 struct vf_counts;
 struct vf_monitor;
 struct manager;
@@ -40,6 +43,10 @@ struct pairing_extra { /* what the manager keeps beside a pairing, same index */
 	enum pairing_state logged;
 	uint64_t attached_us; /* when the last attach step began */
 	bool auto_there;      /* the VF that VIO4WD_AUTO_VFS has for this id */
+	/* Of an attached vDPA device, as the relay has told last: */
+	char mode[16];
+	char mode_reason[POLICY_TEXT_MAX];
+	bool shadow; /* direct was refused while the mode is changed */
 };
 
 enum manager_phase { MANAGER_STARTING, MANAGER_READY, MANAGER_STOPPING };
@@ -71,6 +78,7 @@ struct manager {
 
 	struct jobs *jobs;
 	struct bindings *bindings;
+	struct vdpas *vdpas;
 	struct vf_counts *vf_counts;
 	struct vf_monitor *vf_monitor;
 	struct netlinks *netlinks;
@@ -102,6 +110,8 @@ uint64_t manager_now_us(const struct manager *m); /* monotonic */
 /* manager_env.c: pairings touch the world through this. */
 void manager_env_init(struct manager *m);
 void manager_socket_gone(struct manager *m, struct pairing *p);
+/* What a relay has told of a vDPA device; NULL: nothing new. */
+void manager_take_mode(struct pairing *p, const char *mode, const char *reason);
 
 /* manager_device.c: the devices of pairings. */
 /* The PCI function that a name stands for now. */

@@ -11,6 +11,7 @@
 #include "manager/bindings.h"
 #include "manager/device.h"
 #include "manager/manager.h"
+#include "manager/vdpas.h"
 #include "manager/vfs.h"
 
 bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr)
@@ -120,7 +121,8 @@ bool device_held_by_other(const struct pairing *p, struct err *err)
 
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *other = &m->pairings[id];
-		const bool opens = other->step == STEP_ATTACH || other->step == STEP_BIND;
+		const bool opens = other->step == STEP_ATTACH || other->step == STEP_BIND ||
+				   other->step == STEP_PROVISION;
 		bool held = !strcmp(other->seen.device.text, p->wish.device.text) ||
 			    (opens && !strcmp(other->step_device.text, p->wish.device.text));
 
@@ -160,7 +162,8 @@ static void look_at_wish(struct manager *m, struct pairing *p, struct device_fac
 			 "%s is let go while its PF gets another number of VFs", p->wish.name);
 	}
 	if (facts->is_vf)
-		p->seen.ready = bindings_ready(m->bindings, &facts->vf, p->id);
+		p->seen.ready =
+			bindings_ready(m->bindings, &facts->vf, p->id, pairing_vdpa_driver(p));
 	else
 		p->seen.ready = !facts->is_pci || device_handed_out(m->root, &facts->pci);
 }
@@ -193,6 +196,7 @@ void env_look(struct pairing *p)
 		look_at_wish(m, p, &facts);
 	if (p->seen.device.text[0])
 		look_at_attached(m, p);
+	vdpas_look(p, p->seen.present && facts.is_vf ? &facts.pci : NULL);
 	p->seen.held = !on_hold(m, &facts) &&
 		       bindings_surplus(m->bindings, p->id, facts.is_pci ? &facts.pci : NULL);
 }

@@ -17,12 +17,12 @@
 #include "manager/json_util.h"
 #include "manager/manager.h"
 #include "manager/sampler.h"
+#include "manager/vdpa_make.h"
+#include "manager/vdpas.h"
 
 #define ENDPOINT_QUEUES 32 /* most queue pairs offered to a VM */
 #define PACKET_SOCKETS_MIN 4
 #define PACKET_SOCKETS_MAX 16
-#define MTU_ORDINARY 1500
-#define MTU_JUMBO 9000
 
 static struct manager *manager_of(const struct pairing *p)
 {
@@ -100,6 +100,17 @@ static void log_attached(const struct pairing *p, json_object *result)
 		(long long)json_get_int(result, "tx_queues", 0));
 }
 
+/* "mode" and "mode_reason" of a vDPA device; what is missing stays as it was. */
+void manager_take_mode(struct pairing *p, const char *mode, const char *reason)
+{
+	struct pairing_extra *extra = manager_extra(p);
+
+	if (mode)
+		snprintf(extra->mode, sizeof(extra->mode), "%s", mode);
+	if (reason)
+		snprintf(extra->mode_reason, sizeof(extra->mode_reason), "%s", reason);
+}
+
 static void step_done(json_object *result, const struct err *err, void *userdata)
 {
 	struct pairing *p = userdata;
@@ -116,8 +127,11 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		log_error("relay %u: %s: %s", p->id, pairing_step_name(step), err->text);
 	if (!err->code && step == STEP_ENDPOINT_ADD)
 		after_endpoint_add(m, p);
-	if (!err->code && step == STEP_ATTACH)
+	if (!err->code && step == STEP_ATTACH) {
 		log_attached(p, result);
+		manager_take_mode(p, json_get_text(result, "mode", ""),
+				  json_get_text(result, "mode_reason", ""));
+	}
 	if (step == STEP_ENDPOINT_REMOVE && (!err->code || err->code == -ENOENT)) {
 		memcpy(p->step_socket, p->seen.socket, sizeof(p->step_socket));
 		if (m->watch)
@@ -131,12 +145,13 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 }
 
 static int call(struct pairing *p, const char *method, json_object *params, const int *fds,
-		size_t n_fds, struct err *err)
+		size_t n_fds, rpc_done_fn done, struct err *err)
 {
-	const bool device = p->step == STEP_ATTACH || p->step == STEP_DETACH;
+	const bool device =
+		p->step == STEP_ATTACH || p->step == STEP_DETACH || p->step == STEP_MODE;
 	const int rc =
 		relay_call(p->seen.relay, method, params, fds, n_fds,
-			   device ? RELAY_DEVICE_TIMEOUT_MS : RELAY_CALL_TIMEOUT_MS, step_done, p);
+			   device ? RELAY_DEVICE_TIMEOUT_MS : RELAY_CALL_TIMEOUT_MS, done, p);
 
 	if (rc == -ENOTCONN)
 		return err_set(err, -EAGAIN, "relay", "relay process %u is not up",
@@ -155,7 +170,8 @@ static int place(struct pairing *p, struct err *err)
 	bool needs_port = false;
 	struct relay *relay;
 
-	if (p->wish.has_device && pairing_decide(p, &p->wish, NULL) == 0) {
+	if (p->wish.has_device) {
+		pairing_decide(p, &p->wish, NULL);
 		device_look(m->root, &p->wish.device, &facts);
 		needs_port = p->decision.needs_port;
 	}
@@ -199,27 +215,38 @@ static int start_endpoint_add(struct pairing *p, struct err *err)
 	json_put_text(params, "socket", p->step_socket);
 	json_put_text(params, "mode", m->cfg->vhost_client ? "client" : "server");
 	json_put_int(params, "queues", ENDPOINT_QUEUES);
-	json_put_int(params, "mtu", m->cfg->jumbo ? MTU_JUMBO : MTU_ORDINARY);
+	json_put_int(params, "mtu", m->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY);
 	json_put_bool(params, "mrg_rxbuf", m->cfg->mrgbuf);
 	json_put_bool(params, "tso", m->cfg->tso);
-	return call(p, "endpoint_add", params, NULL, 0, err);
+	return call(p, "endpoint_add", params, NULL, 0, step_done, err);
 }
 
-/* What a VF of a PF is called when a relay opens it. */
-static enum devname_kind relay_kind(enum devname_kind kind)
+/* What a device is called when a relay opens it. */
+static const char *relay_kind(const struct pairing *p)
 {
-	return kind == DEVNAME_PF_VF ? DEVNAME_PCI : kind;
+	const enum devname_kind kind = p->wish.device.kind;
+
+	if (p->step_backend == POLICY_VDPA)
+		return "vdpa";
+	return devname_kind_name(kind == DEVNAME_PF_VF ? DEVNAME_PCI : kind);
 }
 
-static json_object *attach_params(const struct pairing *p, const struct device_facts *facts)
+/* path: the character device of a vDPA device. */
+static json_object *attach_params(const struct pairing *p, const struct device_facts *facts,
+				  const char *path)
 {
 	const struct devname *dev = &p->wish.device;
 	json_object *params = json_id(p->id);
 	char pci[PCI_ADDR_STRLEN];
 
 	json_put_text(params, "device", dev->text);
-	json_put_text(params, "kind", devname_kind_name(relay_kind(dev->kind)));
-	json_put_int(params, "mtu", manager_of(p)->cfg->jumbo ? MTU_JUMBO : MTU_ORDINARY);
+	json_put_text(params, "kind", relay_kind(p));
+	json_put_int(params, "mtu",
+		     manager_of(p)->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY);
+	if (p->step_backend == POLICY_VDPA) {
+		json_put_text(params, "path", path);
+		return params;
+	}
 	switch (dev->kind) {
 	case DEVNAME_VDEV:
 		json_put_text(params, "driver_name", dev->driver_name);
@@ -251,6 +278,7 @@ static int start_attach(struct pairing *p, struct err *err)
 {
 	struct manager *m = manager_of(p);
 	int fds[PACKET_SOCKETS_MAX], n_fds = 0, rc;
+	char path[VDPA_PATH_MAX] = "";
 	struct device_facts facts;
 
 	if (device_held_by_other(p, err))
@@ -261,6 +289,11 @@ static int start_attach(struct pairing *p, struct err *err)
 	device_look(m->root, &p->wish.device, &facts);
 	if (!facts.present)
 		return device_missing(&p->wish.device, err);
+	if (p->step_backend == POLICY_VDPA) {
+		rc = vdpas_path(p, path, sizeof(path), err);
+		if (rc < 0)
+			return rc;
+	}
 	if (p->wish.device.kind == DEVNAME_NETDEV) {
 		n_fds = packet_socket_open(p->wish.device.netdev, packet_sockets(m), fds, err);
 		if (n_fds < 0)
@@ -270,7 +303,7 @@ static int start_attach(struct pairing *p, struct err *err)
 	p->step_has_pci = facts.is_pci;
 	p->step_pci = facts.pci;
 	manager_extra(p)->attached_us = manager_now_us(m);
-	rc = call(p, "attach", attach_params(p, &facts), fds, n_fds, err);
+	rc = call(p, "attach", attach_params(p, &facts, path), fds, n_fds, step_done, err);
 	while (n_fds > 0)
 		close(fds[--n_fds]);
 	return rc;
@@ -285,6 +318,9 @@ static void binding_done(const struct err *err, void *userdata)
 	if (err->code)
 		log_write(err->code == -ENODEV || err->code == -EAGAIN ? LOG_INFO : LOG_ERR,
 			  "relay %u: %s: %s", p->id, pairing_step_name(p->step), err->text);
+	/* A driver of vDPA has made its management device, or none. */
+	if (p->step == STEP_BIND && p->step_backend == POLICY_VDPA)
+		vdpas_expect(manager_of(p)->vdpas);
 	pairing_step_done(p, err);
 }
 
@@ -303,7 +339,91 @@ static int start_bind(struct pairing *p, struct err *err)
 		return device_missing(&p->wish.device, err);
 	p->step_has_pci = true;
 	p->step_pci = facts.pci;
-	return bindings_take(m->bindings, &facts.pci, p->id, binding_done, p, err);
+	return bindings_take(m->bindings, &facts.pci, p->id, pairing_vdpa_driver(p), binding_done,
+			     p, err);
+}
+
+/* The end of a step on the vDPA device. */
+static void vdpa_done(const struct err *err, void *userdata)
+{
+	struct pairing *p = userdata;
+
+	if (err->code)
+		log_write(err->code == -ENODEV ? LOG_INFO : LOG_ERR, "relay %u: %s: %s", p->id,
+			  pairing_step_name(p->step), err->text);
+	pairing_step_done(p, err);
+}
+
+static int start_provision(struct pairing *p, struct err *err)
+{
+	struct manager *m = manager_of(p);
+	struct device_facts facts;
+
+	if (device_held_by_other(p, err))
+		return -EAGAIN;
+	device_look(m->root, &p->wish.device, &facts);
+	if (!facts.present)
+		return device_missing(&p->wish.device, err);
+	p->step_has_pci = true;
+	p->step_pci = facts.pci;
+	return vdpas_make(p, &facts.pci, vdpa_done, p, err);
+}
+
+static int start_unprovision(struct pairing *p, struct err *err)
+{
+	/* A relay may have it open still. */
+	if (relays_unknown(manager_of(p)))
+		return err_set(err, -EAGAIN, "relay",
+			       "waiting until a running relay process says what it serves");
+	return vdpas_unmake(p, vdpa_done, p, err);
+}
+
+static int call_mode(struct pairing *p, const char *mode, struct err *err);
+
+/* Hardware that was asked for is direct where the device can do that, else shadow. */
+static void mode_done(json_object *result, const struct err *err, void *userdata)
+{
+	struct pairing *p = userdata;
+	struct pairing_extra *extra = manager_extra(p);
+	struct err again = *err;
+
+	if (err->code == -EOPNOTSUPP && p->step_mode == CONFIG_BACKEND_VDPA && !extra->shadow) {
+		extra->shadow = true;
+		if (call_mode(p, "shadow", &again) == 0)
+			return;
+	}
+	if (!err->code) {
+		manager_take_mode(p, json_get_text(result, "mode", NULL),
+				  json_get_text(result, "reason", NULL));
+		/* Of one that has just been opened anew, that was the pause. */
+		if (!p->switch_us)
+			p->switch_us = json_get_int(result, "pause_us", 0);
+		pairing_note(p, "%s serves, after a pause of %.1f ms", extra->mode,
+			     p->switch_us / 1e3);
+	} else if (err->code != -ECONNRESET) {
+		log_error("relay %u: %s: %s", p->id, pairing_step_name(p->step), err->text);
+	}
+	pairing_step_done(p, &again);
+}
+
+static int call_mode(struct pairing *p, const char *mode, struct err *err)
+{
+	json_object *params = json_id(p->id);
+
+	json_put_text(params, "mode", mode);
+	return call(p, "mode", params, NULL, 0, mode_done, err);
+}
+
+static int start_mode(struct pairing *p, struct err *err)
+{
+	static const char *const modes[] = {
+		[CONFIG_BACKEND_AUTO] = "auto",
+		[CONFIG_BACKEND_VDPA] = "direct",
+		[CONFIG_BACKEND_SW] = "software",
+	};
+
+	manager_extra(p)->shadow = false;
+	return call_mode(p, modes[p->step_mode], err);
 }
 
 static int start_release(struct pairing *p, struct err *err)
@@ -327,7 +447,7 @@ static int start_pin(struct pairing *p, struct err *err)
 
 	json_put_int(params, "vf_to_vm", p->step_pin[VF_TO_VM]);
 	json_put_int(params, "vm_to_vf", p->step_pin[VM_TO_VF]);
-	return call(p, "pin", params, NULL, 0, err);
+	return call(p, "pin", params, NULL, 0, step_done, err);
 }
 
 static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
@@ -338,9 +458,9 @@ static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
 		return err_set(err, -EAGAIN, "stop", "vio4wd is being stopped");
 	switch (step) {
 	case STEP_DETACH:
-		return call(p, "detach", json_id(p->id), NULL, 0, err);
+		return call(p, "detach", json_id(p->id), NULL, 0, step_done, err);
 	case STEP_ENDPOINT_REMOVE:
-		return call(p, "endpoint_remove", json_id(p->id), NULL, 0, err);
+		return call(p, "endpoint_remove", json_id(p->id), NULL, 0, step_done, err);
 	case STEP_ENDPOINT_ADD:
 		return start_endpoint_add(p, err);
 	case STEP_PIN:
@@ -349,8 +469,14 @@ static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
 		return start_bind(p, err);
 	case STEP_RELEASE:
 		return start_release(p, err);
+	case STEP_PROVISION:
+		return start_provision(p, err);
+	case STEP_UNPROVISION:
+		return start_unprovision(p, err);
 	case STEP_ATTACH:
 		return start_attach(p, err);
+	case STEP_MODE:
+		return start_mode(p, err);
 	case STEP_NONE:
 		break;
 	}
@@ -396,6 +522,7 @@ void manager_env_init(struct manager *m)
 		.start = env_start,
 		.admit = env_admit,
 		.look = env_look,
+		.vdpa = vdpas_facts,
 		.wake_at = env_wake_at,
 		.changed = env_changed,
 		.finish = saving_finish,

@@ -29,12 +29,15 @@ static const char *const state_names[] = {
 static const char *const step_names[] = {
 	[STEP_NONE] = "nothing",
 	[STEP_DETACH] = "detach",
+	[STEP_UNPROVISION] = "remove vDPA device",
 	[STEP_RELEASE] = "give back",
 	[STEP_ENDPOINT_REMOVE] = "remove socket",
 	[STEP_ENDPOINT_ADD] = "make socket",
 	[STEP_PIN] = "pin",
 	[STEP_BIND] = "bind",
+	[STEP_PROVISION] = "make vDPA device",
 	[STEP_ATTACH] = "attach",
+	[STEP_MODE] = "change mode",
 };
 
 static const char *const origin_names[] = {
@@ -88,6 +91,7 @@ void pairing_init(struct pairing *p, unsigned int id, const struct pairing_env *
 	p->random = (id + 1) * 0x9e3779b97f4a7c15ull;
 	p->wish.pin[VF_TO_VM] = p->wish.pin[VM_TO_VF] = -1;
 	p->seen.pin[VF_TO_VM] = p->seen.pin[VM_TO_VF] = -1;
+	p->seen.mode_told = PAIRING_MODE_UNKNOWN;
 }
 
 void pairing_fini(struct pairing *p)
@@ -108,11 +112,27 @@ static bool pins_differ(const struct pairing *p)
 	       p->wish.pin[VM_TO_VF] != p->seen.pin[VM_TO_VF];
 }
 
-/* The attached device is the wished one, and nothing is wrong with it. */
+/* The attached device is the wished one by the backend that it is to have, and nothing is wrong
+ * with it. */
 static bool attached_is_right(const struct pairing *p)
 {
 	return p->wish.has_device && !strcmp(p->wish.device.text, p->seen.device.text) &&
-	       p->seen.present && !p->seen.device_error[0];
+	       p->seen.backend == p->decision.backend && p->seen.present &&
+	       !p->seen.device_error[0];
+}
+
+static bool vdpa_is_wished(const struct pairing *p)
+{
+	return p->wish.has_device && p->seen.present && p->decision.backend == POLICY_VDPA;
+}
+
+/* There is a vDPA device that nothing needs, or that is not as it must be. */
+static bool made_in_vain(const struct pairing *p)
+{
+	const bool in_use = p->seen.device.text[0] && p->seen.backend == POLICY_VDPA;
+
+	return p->seen.made && !in_use && !(p->wish.has_device && p->undecided) &&
+	       !(vdpa_is_wished(p) && p->seen.made_right);
 }
 
 static bool held(const struct pairing *p, enum pairing_step step, uint64_t now_us)
@@ -127,6 +147,16 @@ static enum pairing_step unless_held(const struct pairing *p, enum pairing_step 
 	return held(p, step, now_us) ? STEP_NONE : step;
 }
 
+/* What comes next on the way to an attached device. */
+static enum pairing_step opening_step(const struct pairing *p)
+{
+	if (!p->seen.ready)
+		return STEP_BIND;
+	if (p->decision.backend == POLICY_VDPA && !p->seen.made_right)
+		return STEP_PROVISION;
+	return STEP_ATTACH;
+}
+
 enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 {
 	const bool attached = p->seen.device.text[0];
@@ -137,8 +167,10 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 		return unless_held(p, STEP_DETACH, now_us);
 	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
 		return unless_held(p, STEP_ENDPOINT_REMOVE, now_us);
-	/* A device that cannot be given back now stops nothing else. */
-	if (p->seen.held && !held(p, STEP_RELEASE, now_us))
+	/* What cannot be removed or given back now stops nothing else. */
+	if (made_in_vain(p) && !held(p, STEP_UNPROVISION, now_us))
+		return STEP_UNPROVISION;
+	if (p->seen.held && !made_in_vain(p) && !held(p, STEP_RELEASE, now_us))
 		return STEP_RELEASE;
 	if (!p->wish.socket[0])
 		return STEP_NONE;
@@ -146,23 +178,37 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 		return unless_held(p, STEP_ENDPOINT_ADD, now_us);
 	if (pins_differ(p) && !held(p, STEP_PIN, now_us))
 		return STEP_PIN;
+	if (attached && p->seen.backend == POLICY_VDPA && p->seen.mode_told != (int)p->wish.backend)
+		return unless_held(p, STEP_MODE, now_us);
 	if (p->wish.has_device && !attached && p->seen.present && now_us >= p->rest_until_us)
-		return unless_held(p, p->seen.ready ? STEP_ATTACH : STEP_BIND, now_us);
+		return unless_held(p, opening_step(p), now_us);
 	return STEP_NONE;
 }
 
 const struct pairing_failure *pairing_failure(const struct pairing *p)
 {
-	static const enum pairing_step order[] = { STEP_ENDPOINT_ADD, STEP_BIND,
-						   STEP_ATTACH,	      STEP_DETACH,
-						   STEP_RELEASE,      STEP_ENDPOINT_REMOVE,
-						   STEP_PIN };
+	static const enum pairing_step order[] = {
+		STEP_ENDPOINT_ADD, STEP_BIND,	 STEP_PROVISION,       STEP_ATTACH, STEP_DETACH,
+		STEP_UNPROVISION,  STEP_RELEASE, STEP_ENDPOINT_REMOVE, STEP_MODE,   STEP_PIN
+	};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		if (p->failed[order[i]].times)
 			return &p->failed[order[i]];
 	}
 	return NULL;
+}
+
+static enum pairing_state opening_state(const struct pairing *p)
+{
+	switch (opening_step(p)) {
+	case STEP_BIND:
+		return PAIRING_BINDING;
+	case STEP_PROVISION:
+		return PAIRING_PROVISIONING;
+	default:
+		return PAIRING_PROBING;
+	}
 }
 
 static enum pairing_state state_of(const struct pairing *p)
@@ -177,10 +223,11 @@ static enum pairing_state state_of(const struct pairing *p)
 		return PAIRING_FAILED;
 	if (p->wish.has_device && !p->seen.present)
 		return PAIRING_ABSENT;
-	if (p->failed[STEP_BIND].times || p->failed[STEP_ATTACH].times)
+	if (p->failed[STEP_BIND].times || p->failed[STEP_PROVISION].times ||
+	    p->failed[STEP_ATTACH].times)
 		return PAIRING_FAILED;
 	if (p->wish.has_device)
-		return p->seen.ready ? PAIRING_PROBING : PAIRING_BINDING;
+		return opening_state(p);
 	return p->seen.vm ? PAIRING_CONNECTED : PAIRING_FREE;
 }
 
@@ -220,6 +267,11 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 		buf[0] = '\0';
 }
 
+const char *pairing_vdpa_driver(const struct pairing *p)
+{
+	return p->decision.backend == POLICY_VDPA ? p->decision.driver : NULL;
+}
+
 static void clear_failure(struct pairing *p, enum pairing_step step)
 {
 	memset(&p->failed[step], 0, sizeof(p->failed[step]));
@@ -228,6 +280,7 @@ static void clear_failure(struct pairing *p, enum pairing_step step)
 void pairing_retry_now(struct pairing *p)
 {
 	memset(p->failed, 0, sizeof(p->failed));
+	p->vdpa_failed[0] = '\0';
 	p->crashes = 0;
 }
 
@@ -244,10 +297,24 @@ static uint64_t retry_delay(struct pairing *p, unsigned int times)
 	return delay + p->random % (delay / 4);
 }
 
+/* Hardware that cannot be had is no failure when software will do: the next decision knows. */
+static bool does_without(struct pairing *p, enum pairing_step step, const struct err *err)
+{
+	if ((step != STEP_BIND && step != STEP_PROVISION && step != STEP_ATTACH) ||
+	    p->decision.backend != POLICY_VDPA || p->decision.wanted != CONFIG_BACKEND_AUTO ||
+	    p->wish.backend != CONFIG_BACKEND_AUTO || err->code == -ENODEV)
+		return false;
+	pairing_note(p, "%s failed, software serves: %s", step_names[step], err->text);
+	snprintf(p->vdpa_failed, sizeof(p->vdpa_failed), "%s", err->text);
+	return true;
+}
+
 static void step_failed(struct pairing *p, enum pairing_step step, const struct err *err)
 {
 	struct pairing_failure *failure = &p->failed[step];
 
+	if (does_without(p, step, err))
+		return;
 	if (!failure->times || strcmp(failure->error.text, err->text))
 		pairing_note(p, "%s failed: %s", step_names[step], err->text);
 	failure->error = *err;
@@ -261,6 +328,8 @@ static void forget_device(struct pairing *p)
 	p->seen.device_error[0] = '\0';
 	p->seen.has_pci = false;
 	p->seen.link = false;
+	p->seen.backend = POLICY_SOFTWARE;
+	p->seen.mode_told = PAIRING_MODE_UNKNOWN;
 }
 
 /* What a finished step has changed. */
@@ -273,11 +342,21 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 			p->rest_until_us = p->env->now_us(p->env->ctx) + PAIRING_REST_US;
 		forget_device(p);
 		break;
+	case STEP_UNPROVISION:
+		pairing_note(p, "vDPA device removed");
+		p->seen.made = p->seen.made_right = false;
+		break;
 	case STEP_RELEASE:
 		p->seen.held = false;
 		break;
 	case STEP_BIND:
 		pairing_note(p, "%s bound for the relay", p->step_device.text);
+		break;
+	case STEP_PROVISION:
+		pairing_note(p, "vDPA device made on %s", p->step_device.text);
+		break;
+	case STEP_MODE:
+		p->seen.mode_told = p->step_mode;
 		break;
 	case STEP_ENDPOINT_REMOVE:
 		pairing_note(p, "socket %s removed", p->seen.socket);
@@ -298,12 +377,17 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 	case STEP_ATTACH:
 		pairing_note(p, "%s attached", p->step_device.text);
 		p->seen.device = p->step_device;
+		p->seen.backend = p->step_backend;
+		/* How it begins is the relay's choice, as for 'auto'. */
+		p->seen.mode_told = CONFIG_BACKEND_AUTO;
 		p->seen.ifindex = p->step_ifindex;
 		p->seen.has_pci = p->step_has_pci;
 		p->seen.pci = p->step_pci;
 		p->seen.device_error[0] = '\0';
 		p->seen.link = true;
 		p->crashes = 0;
+		if (p->ops && p->ops->kind == OP_BACKEND && p->detach_us)
+			p->switch_us = p->env->now_us(p->env->ctx) - p->detach_us;
 		break;
 	case STEP_NONE:
 		break;
@@ -314,7 +398,8 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 void pairing_step_done(struct pairing *p, const struct err *err)
 {
 	const enum pairing_step step = p->step;
-	const bool undo = step == STEP_DETACH || step == STEP_ENDPOINT_REMOVE;
+	const bool undo =
+		step == STEP_DETACH || step == STEP_UNPROVISION || step == STEP_ENDPOINT_REMOVE;
 
 	p->step = STEP_NONE;
 	if (err->code == 0 || (undo && (err->code == -ENOENT || err->code == -ENODEV))) {
@@ -349,12 +434,14 @@ void pairing_relay_lost(struct pairing *p, const char *why)
 }
 
 void pairing_adopt(struct pairing *p, struct relay *relay, const char *socket,
-		   const struct devname *device, bool vm)
+		   const struct devname *device, enum policy_backend backend, bool vm)
 {
 	p->seen.relay = relay;
 	snprintf(p->seen.socket, sizeof(p->seen.socket), "%s", socket);
 	if (device)
 		p->seen.device = *device;
+	p->seen.backend = backend;
+	p->seen.mode_told = PAIRING_MODE_UNKNOWN;
 	p->seen.link = device != NULL;
 	p->seen.vm = vm;
 	/* Not known: a step that sets them again harms nothing. */
@@ -411,13 +498,55 @@ static void set_alarm(struct pairing *p, uint64_t now)
 
 int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct err *err)
 {
-	const struct policy_facts facts = { .device = &wish->device, .wanted = wish->backend };
+	struct policy_facts facts = { .device = &wish->device, .wanted = wish->backend };
 	struct policy_decision decision;
-	const int rc = policy_decide(&facts, &decision, err);
+	int rc;
 
+	if (p->env->vdpa)
+		p->env->vdpa(p, &wish->device, &facts.vdpa);
+	facts.vdpa.failed = p->vdpa_failed;
+	rc = policy_decide(&facts, &decision, err);
+	p->undecided = rc == -EAGAIN && facts.vdpa.asking;
 	if (!rc)
 		p->decision = decision;
+	else
+		p->decision.needs_port = decision.needs_port;
 	return rc;
+}
+
+/* What an earlier manager has decided stands, as long as it is what is wished. */
+static void decide_as_attached(struct pairing *p)
+{
+	if (p->decision.backend != p->seen.backend || !p->decision.reason[0])
+		snprintf(p->decision.reason, sizeof(p->decision.reason), "%s: as the relay has it",
+			 policy_backend_name(p->seen.backend));
+	p->decision.backend = p->seen.backend;
+	p->decision.wanted = p->wish.backend;
+	p->decision.needs_port = p->wish.device.kind != DEVNAME_NETDEV;
+	/* Software has no modes that a relay would have to be told. */
+	if (p->seen.backend == POLICY_SOFTWARE)
+		p->seen.mode_told = p->wish.backend;
+}
+
+/*
+ * The backend is decided when a device is opened and when another one is wished. While a device is
+ * attached nothing that changes around it takes it away from its VM.
+ */
+static void decide(struct pairing *p)
+{
+	const bool attached = p->seen.device.text[0];
+	const bool is_vdpa = attached && p->seen.backend == POLICY_VDPA;
+	const bool adopted = attached && p->seen.mode_told == PAIRING_MODE_UNKNOWN;
+
+	if (!p->wish.has_device || p->step != STEP_NONE)
+		return;
+	/* A vDPA device has a mode for each wish: it stays. */
+	if (is_vdpa || (adopted && p->wish.backend != CONFIG_BACKEND_VDPA)) {
+		if (adopted || p->decision.wanted != p->wish.backend)
+			decide_as_attached(p);
+	} else if (!attached || p->decision.wanted != p->wish.backend) {
+		pairing_decide(p, &p->wish, NULL);
+	}
 }
 
 /* A device that has come (again) is tried at once, whatever happened to it before. */
@@ -427,6 +556,7 @@ static void look(struct pairing *p)
 	const bool present = p->seen.present;
 	bool other;
 
+	decide(p);
 	p->env->look(p);
 	other = p->seen.present != present || p->seen.instance != instance;
 	if (p->seen.present && other)
@@ -434,8 +564,15 @@ static void look(struct pairing *p)
 	/* Nor is what is not there to blame for what happened to it. */
 	if (other) {
 		clear_failure(p, STEP_BIND);
+		clear_failure(p, STEP_PROVISION);
 		clear_failure(p, STEP_ATTACH);
+		p->vdpa_failed[0] = '\0';
 	}
+}
+
+static bool opens_device(enum pairing_step step)
+{
+	return step == STEP_BIND || step == STEP_PROVISION || step == STEP_ATTACH;
 }
 
 /* Starts the next step; false when there is nothing more to do now. */
@@ -454,8 +591,12 @@ static bool start_next(struct pairing *p)
 	memcpy(p->step_socket, p->wish.socket, sizeof(p->step_socket));
 	memcpy(p->step_pin, p->wish.pin, sizeof(p->step_pin));
 	p->step_device = p->wish.device;
+	p->step_mode = p->wish.backend;
+	if (step == STEP_DETACH)
+		p->detach_us = p->env->now_us(p->env->ctx);
 	p->step = step;
-	rc = step == STEP_ATTACH ? pairing_decide(p, &p->wish, &err) : 0;
+	rc = opens_device(step) ? pairing_decide(p, &p->wish, &err) : 0;
+	p->step_backend = p->decision.backend;
 	if (!rc)
 		rc = p->env->start(p, step, &err);
 	if (!rc)

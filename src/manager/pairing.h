@@ -50,14 +50,17 @@ enum pairing_origin {
 enum pairing_step {
 	STEP_NONE,
 	STEP_DETACH,
-	STEP_RELEASE, /* its own driver is given back to a device */
+	STEP_UNPROVISION, /* the vDPA device that was made for it is removed */
+	STEP_RELEASE,	  /* its own driver is given back to a device */
 	STEP_ENDPOINT_REMOVE,
 	STEP_ENDPOINT_ADD,
 	STEP_PIN,
-	STEP_BIND, /* the device gets the driver that a relay can use */
+	STEP_BIND,	/* the device gets the driver that a relay can use */
+	STEP_PROVISION, /* a vDPA device is made on it */
 	STEP_ATTACH,
+	STEP_MODE, /* the relay is told who serves the rings of a vDPA device */
 };
-#define N_STEPS (STEP_ATTACH + 1)
+#define N_STEPS (STEP_MODE + 1)
 
 enum { VF_TO_VM, VM_TO_VF, N_DIRECTIONS };
 
@@ -78,15 +81,19 @@ struct pairing_seen {
 	struct relay *relay; /* the process that serves it or will; NULL: none chosen */
 	char socket[CONFIG_SOCKET_PATH_MAX + 1]; /* served by the relay; "": none */
 	struct devname device;			 /* attached; text "": none */
-	char device_error[160];			 /* why the attached one must go; "": fine */
-	unsigned int ifindex;			 /* of the attached network interface */
-	bool has_pci;				 /* the attached device is on PCI, there: */
+	enum policy_backend backend;		 /* by which it is attached */
+	int mode_told; /* the backend whose mode the relay was told; PAIRING_MODE_UNKNOWN */
+	char device_error[160]; /* why the attached one must go; "": fine */
+	unsigned int ifindex;	/* of the attached network interface */
+	bool has_pci;		/* the attached device is on PCI, there: */
 	struct pci_addr pci;
 	int pin[N_DIRECTIONS];
 	bool present;	   /* the wished device exists and may be used */
 	uint64_t instance; /* of it: another number, another device */
 	char absent[160];  /* why it is not present, when that is not all there is to say */
-	bool ready;	   /* the wished device is on a driver that a relay can use */
+	bool ready;	   /* the wished device is on the driver that the decision wants */
+	bool made;	   /* there is a vDPA device for this pairing */
+	bool made_right;   /* it is on the wished device, and the relay may open it */
 	bool held;	   /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
@@ -106,6 +113,8 @@ struct pairing_failure {    /* of a step */
 struct pairing_op;
 struct pairing;
 
+#define PAIRING_MODE_UNKNOWN (-1)
+
 struct pairing_env {
 	uint64_t (*now_us)(void *ctx); /* monotonic */
 	/*
@@ -116,9 +125,11 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.present, absent, ready and held, and p->seen.device_error of an
-	 * attached device. */
+	/* Finds out p->seen.present, absent, ready, made, made_right and held, and
+	 * p->seen.device_error of an attached device. p->decision is for the wished device. */
 	void (*look)(struct pairing *p);
+	/* What vDPA there is for a device (failed is left to the machine). NULL: none. */
+	void (*vdpa)(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa);
 	/* Calls pairing_run at that time; 0: not. */
 	void (*wake_at)(struct pairing *p, uint64_t at_us);
 	/* State, wish or what is seen may have changed; p->state_before is the former state. */
@@ -136,6 +147,7 @@ struct pairing {
 	struct pairing_seen seen;
 	enum pairing_state state;
 	struct policy_decision decision; /* for the wished device */
+	bool undecided;			 /* the kernel has not told yet what it depends on */
 
 	enum pairing_step step; /* under way */
 	char step_socket[CONFIG_SOCKET_PATH_MAX + 1];
@@ -144,6 +156,11 @@ struct pairing {
 	bool step_has_pci;
 	struct pci_addr step_pci;
 	int step_pin[N_DIRECTIONS];
+	enum policy_backend step_backend;
+	enum config_backend step_mode;
+	char vdpa_failed[POLICY_TEXT_MAX]; /* why 'auto' does without; "": it did not fail */
+	uint64_t detach_us;		   /* when the last detach began */
+	uint64_t switch_us;		   /* the pause of the last change of backend; 0: none */
 	bool move; /* the endpoint has to leave its process, or to be made anew */
 
 	struct pairing_failure failed[N_STEPS];
@@ -160,7 +177,7 @@ struct pairing {
 	uint64_t random;	/* for the jitter */
 };
 
-enum pairing_op_kind { OP_ADD, OP_REMOVE, OP_PIN, OP_ADD_SOCKET, OP_REMOVE_SOCKET };
+enum pairing_op_kind { OP_ADD, OP_REMOVE, OP_PIN, OP_BACKEND, OP_ADD_SOCKET, OP_REMOVE_SOCKET };
 
 typedef void (*pairing_done_fn)(struct pairing *p, const struct err *err, void *userdata);
 
@@ -200,15 +217,17 @@ void pairing_relay_lost(struct pairing *p, const char *why);
 
 /* A running relay says what it has (after a restart of the manager). */
 void pairing_adopt(struct pairing *p, struct relay *relay, const char *socket,
-		   const struct devname *device, bool vm);
+		   const struct devname *device, enum policy_backend backend, bool vm);
 void pairing_vm(struct pairing *p, bool connected);
 void pairing_device(struct pairing *p, bool link, const char *error);
 
 /* Copies op. Returns 0, or -EBUSY when too many wait; done is then not called. */
 int pairing_submit(struct pairing *p, const struct pairing_op *op, struct err *err);
 
-/* The backend for the wished device; fills p->decision. */
+/* The backend for a device; fills p->decision. Errors are those of policy_decide(). */
 int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct err *err);
+/* What the wished device has to be on for vDPA; NULL: it is not served by that. */
+const char *pairing_vdpa_driver(const struct pairing *p);
 /* Forgets failures, so that the next run tries at once. */
 void pairing_retry_now(struct pairing *p);
 

@@ -87,7 +87,8 @@ static int begin_add(struct pairing *p, struct pairing_op *op, struct err *err)
 	rc = p->env->admit(p, op, err);
 	if (!rc)
 		rc = pairing_decide(p, &op->wish, err);
-	if (rc && !(rc == -EOPNOTSUPP && op->keep_failed))
+	/* What the kernel has not told yet comes out when the device is opened. */
+	if (rc && rc != -EAGAIN && !(rc == -EOPNOTSUPP && op->keep_failed))
 		return rc;
 	if (!p->wish.has_device) {
 		pairing_note(p, "add %s (%s)", op->wish.name, pairing_origin_name(op->wish.origin));
@@ -159,6 +160,27 @@ static int begin_remove_socket(struct pairing *p, struct pairing_op *op, struct 
 	return 0;
 }
 
+static int begin_backend(struct pairing *p, struct pairing_op *op, struct err *err)
+{
+	struct pairing_wish wish = p->wish;
+	int rc;
+
+	if (!p->wish.has_device)
+		return err_set(err, -ENOENT, "nothing attached", "relay %u has no device", p->id);
+	pairing_retry_now(p);
+	wish.backend = op->wish.backend;
+	/* A vDPA device has a mode for each; what else is attached has to be opened anew. */
+	if (!p->seen.device.text[0] || p->seen.backend != POLICY_VDPA) {
+		rc = pairing_decide(p, &wish, err);
+		if (rc && rc != -EAGAIN)
+			return rc;
+	}
+	pairing_note(p, "backend %s", config_backend_name(wish.backend));
+	p->wish.backend = wish.backend;
+	p->switch_us = p->detach_us = 0;
+	return 0;
+}
+
 static int begin(struct pairing *p, struct pairing_op *op, struct err *err)
 {
 	op->before = p->wish;
@@ -172,6 +194,8 @@ static int begin(struct pairing *p, struct pairing_op *op, struct err *err)
 		return begin_add_socket(p, op, err);
 	case OP_REMOVE_SOCKET:
 		return begin_remove_socket(p, op, err);
+	case OP_BACKEND:
+		return begin_backend(p, op, err);
 	case OP_PIN:
 		memcpy(p->wish.pin, op->wish.pin, sizeof(p->wish.pin));
 		memset(&p->failed[STEP_PIN], 0, sizeof(p->failed[STEP_PIN]));
@@ -192,12 +216,53 @@ static int failure_of(const struct pairing *p, enum pairing_step step, struct er
 /* The device of a removal has its own driver again, or nobody waits for that. */
 static int check_released(const struct pairing *p, const struct pairing_op *op, struct err *err)
 {
-	const int rc = failure_of(p, STEP_RELEASE, err);
+	int rc = failure_of(p, STEP_UNPROVISION, err);
 
 	if (op->answer_early)
 		return 1;
+	if (!rc)
+		rc = failure_of(p, STEP_RELEASE, err);
 	/* While it is given back it is busy, and no longer told as held. */
-	return rc ? rc : !p->seen.held && p->step != STEP_RELEASE;
+	return rc ? rc
+		  : !p->seen.made && !p->seen.held && p->step != STEP_UNPROVISION &&
+			       p->step != STEP_RELEASE;
+}
+
+/* The error of a step on the way to an attached device. */
+static int failure_to_open(const struct pairing *p, struct err *err)
+{
+	int rc = failure_of(p, STEP_ENDPOINT_ADD, err);
+
+	if (!rc)
+		rc = failure_of(p, STEP_BIND, err);
+	if (!rc)
+		rc = failure_of(p, STEP_PROVISION, err);
+	return rc ? rc : failure_of(p, STEP_ATTACH, err);
+}
+
+static int check_backend(const struct pairing *p, struct err *err)
+{
+	const bool attached = p->seen.device.text[0];
+	int rc = failure_to_open(p, err);
+
+	if (!rc)
+		rc = failure_of(p, STEP_DETACH, err);
+	if (!rc)
+		rc = failure_of(p, STEP_MODE, err);
+	if (rc)
+		return rc;
+	if (p->step != STEP_NONE)
+		return 0;
+	/* Without the device it is remembered. */
+	if (!attached)
+		return !p->seen.present || !p->wish.socket[0];
+	return p->seen.backend == p->decision.backend && p->decision.wanted == p->wish.backend &&
+	       (p->seen.backend == POLICY_SOFTWARE || p->seen.mode_told == (int)p->wish.backend);
+}
+
+static bool opening(const struct pairing *p)
+{
+	return p->step == STEP_BIND || p->step == STEP_PROVISION || p->step == STEP_ATTACH;
 }
 
 /* Has the operation that is under way come to its end? 0: not yet, 1: yes, else the error. */
@@ -214,26 +279,24 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 			return 1;
 		if (op->keep_failed)
 			return 1;
-		rc = failure_of(p, STEP_ENDPOINT_ADD, err);
-		if (!rc)
-			rc = failure_of(p, STEP_BIND, err);
-		if (!rc)
-			rc = failure_of(p, STEP_ATTACH, err);
+		rc = failure_to_open(p, err);
 		if (rc)
 			return rc;
 		if (p->step == STEP_NONE && !p->seen.present && p->seen.socket[0] && !attached)
 			return op->accept_absent ? 1 : -ENODEV;
 		return 0;
 	case OP_REMOVE:
-		if (attached || p->step == STEP_ATTACH || p->step == STEP_BIND ||
-		    (!p->wish.socket[0] && p->seen.socket[0]))
+		if (attached || opening(p) || (!p->wish.socket[0] && p->seen.socket[0]))
 			return 0;
 		return check_released(p, op, err);
 	case OP_REMOVE_SOCKET:
 		if (attached || p->seen.socket[0] ||
-		    (p->step != STEP_NONE && p->step != STEP_RELEASE))
+		    (p->step != STEP_NONE && p->step != STEP_UNPROVISION &&
+		     p->step != STEP_RELEASE))
 			return 0;
 		return check_released(p, op, err);
+	case OP_BACKEND:
+		return check_backend(p, err);
 	case OP_PIN:
 		rc = failure_of(p, STEP_PIN, err);
 		if (rc)
@@ -266,7 +329,7 @@ static void timed_out(struct pairing *p, struct pairing_op *op)
 		return;
 	}
 	if (op->accept_slow && p->wish.has_device && p->seen.socket[0] &&
-	    (p->step == STEP_BIND || p->step == STEP_ATTACH || p->step == STEP_NONE)) {
+	    (opening(p) || p->step == STEP_NONE)) {
 		pairing_note(p, "%s still opens: the request was answered", p->wish.name);
 		return;
 	}
@@ -274,8 +337,8 @@ static void timed_out(struct pairing *p, struct pairing_op *op)
 	err_set(&op->err, -ETIMEDOUT, p->step == STEP_NONE ? "relay" : pairing_step_name(p->step),
 		"relay %u: not done in time%s%s; see vio4wdctl show %u", p->id,
 		p->waiting[0] ? ": " : "", p->waiting[0] ? reason : "", p->id);
-	/* A removal goes on; of an addition nothing stays. */
-	if (op->kind != OP_REMOVE && op->kind != OP_REMOVE_SOCKET)
+	/* A removal and a change of backend go on; of an addition nothing stays. */
+	if (op->kind != OP_REMOVE && op->kind != OP_REMOVE_SOCKET && op->kind != OP_BACKEND)
 		p->wish = op->before;
 	pairing_retry_now(p);
 }

@@ -5,44 +5,94 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Why there is no hardware behind a device, for the reason line. */
-static void why_no_vdpa(const struct devname *dev, char *buf, size_t size)
+static void why_not_a_function(const struct devname *dev, char *buf, size_t size)
 {
-	switch (dev->kind) {
-	case DEVNAME_PCI:
-	case DEVNAME_PF_VF:
-		snprintf(buf, size, "no vDPA management device on %s", dev->text);
-		break;
-	case DEVNAME_NETDEV:
+	if (dev->kind == DEVNAME_NETDEV)
 		snprintf(buf, size, "%s is a Linux network interface, not a VF", dev->text);
-		break;
-	case DEVNAME_VDEV:
+	else
 		snprintf(buf, size, "%s is a virtual device", dev->driver_name);
-		break;
-	}
+}
+
+static bool is_function(const struct devname *dev)
+{
+	return dev->kind == DEVNAME_PCI || dev->kind == DEVNAME_PF_VF;
+}
+
+/* What vDPA lacks on a device, for the reason line; false: nothing. */
+static bool why_no_vdpa(const struct policy_facts *facts, char *buf, size_t size)
+{
+	const struct policy_vdpa *vdpa = &facts->vdpa;
+	const char *name = facts->device->text;
+
+	if (!is_function(facts->device))
+		why_not_a_function(facts->device, buf, size);
+	else if (vdpa->flaw)
+		snprintf(buf, size, "%s", vdpa->flaw);
+	else if (vdpa->failed && vdpa->failed[0])
+		snprintf(buf, size, "vDPA was tried: %s", vdpa->failed);
+	else if (vdpa->mgmt[0] && vdpa->no_net)
+		snprintf(buf, size, "%s makes no network devices", vdpa->mgmt);
+	else if (vdpa->mgmt[0] && vdpa->max_known && vdpa->max_pairs < facts->min_pairs)
+		snprintf(buf, size, "%s offers %u queue pair%s of %u", vdpa->mgmt, vdpa->max_pairs,
+			 vdpa->max_pairs == 1 ? "" : "s", facts->min_pairs);
+	else if (!vdpa->mgmt[0] && !vdpa->driver[0])
+		snprintf(buf, size, "no vDPA management device on %s", name);
+	else if (!vdpa->mgmt[0] && vdpa->bound)
+		snprintf(buf, size, "no vDPA management device on %s: its driver %s offers none",
+			 name, vdpa->driver);
+	else
+		return false;
+	return true;
+}
+
+static int choose(const struct policy_facts *facts, const char *missing,
+		  struct policy_decision *decision, struct err *err)
+{
+	char *reason = decision->reason;
+	const size_t size = sizeof(decision->reason);
+
+	if (facts->wanted == CONFIG_BACKEND_SW)
+		snprintf(reason, size, "software: asked for");
+	else if (missing && facts->wanted == CONFIG_BACKEND_VDPA)
+		return err_set(err, -EOPNOTSUPP, "backend",
+			       "%s cannot be served by vDPA: %s; use the backend 'auto' or 'sw'",
+			       facts->device->text, missing);
+	else if (missing)
+		snprintf(reason, size, "software: %s", missing);
+	else
+		decision->backend = POLICY_VDPA;
+	return 0;
 }
 
 int policy_decide(const struct policy_facts *facts, struct policy_decision *decision,
 		  struct err *err)
 {
+	const struct policy_vdpa *vdpa = &facts->vdpa;
 	char missing[sizeof(decision->reason) - 16];
+	const bool lacks = why_no_vdpa(facts, missing, sizeof(missing));
+	int rc;
 
-	why_no_vdpa(facts->device, missing, sizeof(missing));
 	decision->needs_port = facts->device->kind != DEVNAME_NETDEV;
 	decision->backend = POLICY_SOFTWARE;
-	if (facts->wanted == CONFIG_BACKEND_VDPA)
-		return err_set(err, -EOPNOTSUPP, "backend",
-			       "%s cannot be served by vDPA: %s; use the backend 'auto' or 'sw'",
-			       facts->device->text,
-			       facts->vdpa_offered ? "this version drives no vDPA hardware"
-						   : missing);
-	if (facts->wanted == CONFIG_BACKEND_SW)
-		snprintf(decision->reason, sizeof(decision->reason), "software: asked for");
-	else if (facts->vdpa_offered)
-		snprintf(decision->reason, sizeof(decision->reason),
-			 "software: this version drives no vDPA hardware");
+	decision->wanted = facts->wanted;
+	decision->driver[0] = '\0';
+	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->absent)
+		return err_set(err, -EAGAIN, "backend",
+			       "%s does not exist yet: what it offers is not known",
+			       facts->device->text);
+	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->asking)
+		return err_set(err, -EAGAIN, "backend",
+			       "waiting until the kernel has told its vDPA management devices");
+	rc = choose(facts, lacks ? missing : NULL, decision, err);
+	if (rc || decision->backend == POLICY_SOFTWARE)
+		return rc;
+	snprintf(decision->driver, sizeof(decision->driver), "%s", vdpa->driver);
+	if (vdpa->mgmt[0])
+		snprintf(decision->reason, sizeof(decision->reason), "vdpa: %s offers it",
+			 vdpa->mgmt);
 	else
-		snprintf(decision->reason, sizeof(decision->reason), "software: %s", missing);
+		snprintf(decision->reason, sizeof(decision->reason),
+			 "vdpa: the driver %s offers it for %s", vdpa->driver, facts->device->text);
 	return 0;
 }
 

@@ -13,21 +13,44 @@
 #include "common/devname.h"
 #include "common/err.h"
 
+#define POLICY_TEXT_MAX 160
+#define POLICY_DRIVER_MAX 64
+
 enum policy_backend { POLICY_SOFTWARE, POLICY_VDPA };
+
+/* What is known of the vDPA of a device; all zero: it is no PCI function, or does not exist. */
+struct policy_vdpa {
+	bool absent;	/* the device does not exist yet */
+	bool asking;	/* the kernel has not told its management devices yet */
+	char mgmt[96];	/* the one that belongs to it now: "pci/0000:05:08.1"; "": none */
+	bool no_net;	/* mgmt makes no network devices */
+	bool max_known; /* mgmt tells how many queue pairs a device may have: */
+	unsigned int max_pairs;
+	char driver[POLICY_DRIVER_MAX]; /* that has it, or would make mgmt; "": none is known */
+	bool bound;			/* it is on that driver */
+	const char *flaw;		/* why it is not to be used; NULL: nothing is against it */
+	const char *failed;		/* what came of the last try; "" or NULL: it did not fail */
+};
 
 struct policy_facts {
 	const struct devname *device;
 	enum config_backend wanted;
-	bool vdpa_offered; /* a vDPA management device belongs to it */
+	unsigned int min_pairs; /* queue pairs that vDPA has to have; 0: any number */
+	struct policy_vdpa vdpa;
 };
 
 struct policy_decision {
 	enum policy_backend backend;
-	bool needs_port; /* takes one of the DPDK ports of a relay process */
-	char reason[160];
+	enum config_backend wanted;	/* what it was made for */
+	bool needs_port;		/* takes one of the DPDK ports of a relay process */
+	char driver[POLICY_DRIVER_MAX]; /* for vDPA: what the function has to be on */
+	char reason[POLICY_TEXT_MAX];
 };
 
-/* Returns 0, or -EOPNOTSUPP when what is wanted cannot be had: err says what is missing. */
+/*
+ * Returns 0; -EAGAIN while the facts are not complete, err says what for; or -EOPNOTSUPP when what
+ * is wanted cannot be had: err says what is missing.
+ */
 int policy_decide(const struct policy_facts *facts, struct policy_decision *decision,
 		  struct err *err);
 

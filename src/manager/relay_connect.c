@@ -105,7 +105,8 @@ static void on_request(struct rpc_conn *conn, struct rpc_request *req, const cha
 		relay->setup->events->vm(relay, id, json_get_bool(params, "connected", false));
 	} else if (!strcmp(method, "device")) {
 		relay->setup->events->device(relay, id, json_get_bool(params, "link", false),
-					     json_get_text(params, "error", NULL));
+					     json_get_text(params, "error", NULL),
+					     json_get_text(params, "mode", NULL));
 	}
 }
 

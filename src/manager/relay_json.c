@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "manager/json_util.h"
+#include "manager/vdpa_make.h"
+#include "manager/vdpas.h"
 
 static const char *const direction_names[N_DIRECTIONS] = { "vf_to_vm", "vm_to_vf" };
 
@@ -68,13 +70,48 @@ static json_object *cpus_json(const struct manager *m, unsigned int id)
 	return json;
 }
 
+/* Attached by vDPA: who serves the rings, and what is known of the device; else null. */
+static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
+{
+	const struct pairing_extra *extra = &m->extra[p->id];
+	json_object *device = json_get_member(sampler_endpoint_json(m->sampler, p->id), "device",
+					      json_type_object);
+	char name[VDPA_NAME_MAX], path[VDPA_PATH_MAX];
+	json_object *json;
+
+	if (!p->seen.device.text[0] || p->seen.backend != POLICY_VDPA)
+		return NULL;
+	json = json_object_new_object();
+	json_put_text(json, "device", vdpa_name(p->id, name));
+	json_put_text(json, "path", vdpas_path(p, path, sizeof(path), NULL) < 0 ? NULL : path);
+	json_put_text(json, "mode", extra->mode);
+	json_put_text(json, "mode_reason", extra->mode_reason);
+	json_put_shared(json, "switches", json_get_member(device, "switches", json_type_int));
+	json_put_shared(json, "last_switch_us",
+			json_get_member(device, "last_switch_us", json_type_int));
+	json_put_shared(json, "masked", json_get_member(device, "masked", json_type_array));
+	return json;
+}
+
+/* What is to be told of a vDPA device that nothing is wrong with is who serves it, and why. */
+static void reason_of(const struct manager *m, const struct pairing *p, char *buf, size_t size)
+{
+	const struct pairing_extra *extra = &m->extra[p->id];
+
+	if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
+	    !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
+		snprintf(buf, size, "%s: %s", extra->mode, extra->mode_reason);
+	else
+		pairing_reason(p, buf, size);
+}
+
 static void put_state(json_object *json, const struct manager *m, const struct pairing *p)
 {
 	const uint64_t now = manager_now_us(m);
 	const struct pairing_failure *failure = pairing_failure(p);
 	char reason[sizeof(failure->error.text)];
 
-	pairing_reason(p, reason, sizeof(reason));
+	reason_of(m, p, reason, sizeof(reason));
 	json_put_text(json, "state", pairing_state_name(p->state));
 	json_put_text(json, "reason", reason);
 	if (failure && failure->retry_at_us > now)
@@ -98,8 +135,9 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 			      ? pci_addr_format(&addr, text)
 			      : NULL);
 	json_put_text(json, "backend",
-		      p->seen.device.text[0] ? policy_backend_name(p->decision.backend) : NULL);
+		      p->seen.device.text[0] ? policy_backend_name(p->seen.backend) : NULL);
 	json_put_text(json, "backend_wanted", config_backend_name(p->wish.backend));
+	json_object_object_add(json, "vdpa", vdpa_json(m, p));
 	put_state(json, m, p);
 	json_put_text(json, "socket",
 		      p->seen.socket[0]	  ? p->seen.socket

@@ -21,7 +21,8 @@
 #include "manager/relay_user.h"
 #include "wire/rpc.h"
 
-#define RELAY_PORTS_DEFAULT 32 /* until hello says */
+#define RELAY_VDPA_DRIVER "vhost_vdpa" /* of a device that is attached by vDPA */
+#define RELAY_PORTS_DEFAULT 32	       /* until hello says */
 /* A relay that takes longer to answer is killed and started again. */
 #define RELAY_CALL_TIMEOUT_MS 10000
 #define RELAY_START_TIMEOUT_MS 30000   /* the first answer: hugepages take their time */
@@ -44,7 +45,9 @@ struct relay_events {
 	/* All it served is gone. */
 	void (*down)(struct relay *relay, const char *why);
 	void (*vm)(struct relay *relay, unsigned int id, bool connected);
-	void (*device)(struct relay *relay, unsigned int id, bool link, const char *error);
+	/* mode of a vDPA device; NULL of all others. */
+	void (*device)(struct relay *relay, unsigned int id, bool link, const char *error,
+		       const char *mode);
 	/* After relay_stop: the process has ended. */
 	void (*stopped)(struct relay *relay);
 };

@@ -158,6 +158,7 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 	json_object *device = json_get_member(endpoint, "device", json_type_object);
 	json_object *vm = json_get_member(endpoint, "vm", json_type_object);
 	const char *name = json_get_text(device, "device", NULL);
+	enum policy_backend backend;
 	struct devname dev;
 	struct err err;
 
@@ -167,8 +168,12 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		log_warning("relay %lld: %s", (long long)id, err.text);
 		name = NULL;
 	}
-	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL,
+	backend = strcmp(json_get_text(device, "driver", ""), RELAY_VDPA_DRIVER) ? POLICY_SOFTWARE
+										 : POLICY_VDPA;
+	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL, backend,
 		      json_get_bool(vm, "connected", false));
+	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
+			  json_get_text(device, "mode_reason", NULL));
 	/* The configuration was changed meanwhile: the socket has to be made anew. */
 	m->pairings[id].move = !strcmp(mode, "client") != m->cfg->vhost_client;
 	if (m->cfg->vhost_client)
@@ -229,12 +234,14 @@ static void on_vm(struct relay *relay, unsigned int id, bool connected)
 		pairing_vm(&m->pairings[id], connected);
 }
 
-static void on_device(struct relay *relay, unsigned int id, bool link, const char *error)
+static void on_device(struct relay *relay, unsigned int id, bool link, const char *error,
+		      const char *mode)
 {
 	struct manager *m = manager_of(relay);
 
 	if (id >= m->max_relays || m->pairings[id].seen.relay != relay)
 		return;
+	manager_take_mode(&m->pairings[id], mode, NULL);
 	pairing_device(&m->pairings[id], link, error);
 }
 

@@ -14,6 +14,7 @@
 #include "manager/binding_record.h"
 #include "manager/json_util.h"
 #include "manager/state_file.h"
+#include "manager/vdpa_make.h"
 
 /* As a manager holds it while it runs. No file: none runs. */
 static int lock(const struct config *cfg, int *fd, struct err *err)
@@ -36,14 +37,17 @@ static int lock(const struct config *cfg, int *fd, struct err *err)
 static int release(const char *root, json_object *record, struct err *err)
 {
 	struct binding_state before;
-	char text[PCI_ADDR_STRLEN];
+	char text[PCI_ADDR_STRLEN], device[VDPA_NAME_MAX];
 	struct pci_addr addr;
-	int owner, rc;
+	int owner, rc = 0;
 
 	if (binding_record_parse(record, &addr, &before, &owner) < 0)
 		return err_set(err, -EINVAL, "state file", "a record of a bound VF is broken");
 	pci_addr_format(&addr, text);
-	rc = binding_restore(root, &addr, &before, err);
+	if (owner >= 0 && vdpa_is_made(root, vdpa_name(owner, device)))
+		rc = vdpa_unmake(device, err);
+	if (!rc)
+		rc = binding_restore(root, &addr, &before, err);
 	if (rc < 0) {
 		printf("%s: %s\n", text, err->text);
 		return rc;

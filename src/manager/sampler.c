@@ -99,6 +99,7 @@ static void read_endpoint(struct sampler *s, unsigned int number, json_object *j
 	json_object *lanes = json_get_member(json, "lanes", json_type_array);
 	const struct relay *relay = s->m->processes[number];
 	struct sampler_endpoint *endpoint;
+	json_object *device;
 
 	if (id < 0 || id >= s->m->max_relays || s->m->pairings[id].seen.relay != relay)
 		return;
@@ -114,6 +115,9 @@ static void read_endpoint(struct sampler *s, unsigned int number, json_object *j
 		read_lane(json_object_array_get_idx(lanes, i), endpoint);
 	json_object_put(s->json[id]);
 	s->json[id] = json_object_get(json);
+	device = json_get_member(json, "device", json_type_object);
+	manager_take_mode(&s->m->pairings[id], json_get_text(device, "mode", NULL),
+			  json_get_text(device, "mode_reason", NULL));
 }
 
 static void read_snapshot(struct sampler *s, unsigned int number, json_object *snapshot)

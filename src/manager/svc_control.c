@@ -14,6 +14,7 @@
 #include "manager/manager.h"
 #include "manager/relay_json.h"
 #include "manager/sampler.h"
+#include "manager/svc_vdpa.h"
 #include "manager/vfs.h"
 #include "wire/rpc.h"
 
@@ -50,9 +51,8 @@ static struct pending *pending_new(struct manager *m, struct rpc_request *req, i
 	return pending;
 }
 
-static void list_done(const struct sampler_view *view, void *userdata)
+static json_object *list_json(const struct pending *pending, const struct sampler_view *view)
 {
-	struct pending *pending = userdata;
 	const struct manager *m = pending->m;
 	json_object *result = json_object_new_object();
 	json_object *relays = json_object_new_array();
@@ -62,7 +62,22 @@ static void list_done(const struct sampler_view *view, void *userdata)
 			json_object_array_add(relays, pending->make(m, id, view));
 	}
 	json_object_object_add(result, "relays", relays);
-	rpc_reply(pending->req, result);
+	return result;
+}
+
+static void status_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	rpc_reply(pending->req, list_json(pending, view));
+	free(pending);
+}
+
+static void stats_done(const struct sampler_view *view, void *userdata)
+{
+	struct pending *pending = userdata;
+
+	svc_vdpa_reply_stats(pending->m, pending->req, list_json(pending, view));
 	free(pending);
 }
 
@@ -74,7 +89,7 @@ static int do_status(struct manager *m, struct rpc_request *req, json_object *pa
 	if (!pending)
 		return -ENOMEM;
 	pending->make = relay_json;
-	sampler_ask(m->sampler, 0, list_done, pending);
+	sampler_ask(m->sampler, 0, status_done, pending);
 	return 0;
 }
 
@@ -94,7 +109,7 @@ static int do_stats(struct manager *m, struct rpc_request *req, json_object *par
 	if (!pending)
 		return -ENOMEM;
 	pending->make = stats_json;
-	sampler_ask(m->sampler, window, list_done, pending);
+	sampler_ask(m->sampler, window, stats_done, pending);
 	return 0;
 }
 
@@ -172,12 +187,21 @@ static int submit(struct manager *m, unsigned int id, struct pairing_op *op,
 	if (!pending)
 		return -ENOMEM;
 	op->deadline_us = manager_now_us(m) + MANAGER_CONTROL_TIMEOUT_US;
-	op->done = op_done;
+	if (!op->done)
+		op->done = op_done;
 	op->userdata = pending;
 	rc = pairing_submit(&m->pairings[id], op, err);
 	if (rc < 0)
 		free(pending);
 	return rc;
+}
+
+static int backend_param(const char *text, enum config_backend *backend, struct err *err)
+{
+	if (config_backend_parse(text, backend) < 0)
+		return err_set(err, -EINVAL, "parameters",
+			       "backend '%s': allowed are auto, sw and vdpa", text);
+	return 0;
 }
 
 static int do_add(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
@@ -201,11 +225,45 @@ static int do_add(struct manager *m, struct rpc_request *req, json_object *param
 	if (rc)
 		return rc;
 	op.wish.backend = m->cfg->backend;
-	if (backend && config_backend_parse(backend, &op.wish.backend) < 0)
-		return err_set(err, -EINVAL, "parameters",
-			       "backend '%s': allowed are auto, sw and vdpa", backend);
+	rc = backend ? backend_param(backend, &op.wish.backend, err) : 0;
+	if (rc)
+		return rc;
 	op.wish.origin = PAIRING_ORIGIN_CONTROL;
 	return submit(m, id, &op, req, true, err);
+}
+
+static void backend_done(struct pairing *p, const struct err *err, void *userdata)
+{
+	struct pending *pending = userdata;
+	json_object *relay;
+
+	if (err->code) {
+		rpc_reply_error(pending->req, err);
+	} else {
+		relay = relay_json(pending->m, p->id, NULL);
+		if (p->switch_us)
+			json_put_int(relay, "pause_us", (int64_t)p->switch_us);
+		else
+			json_put_shared(relay, "pause_us", NULL);
+		rpc_reply(pending->req, relay);
+	}
+	free(pending);
+}
+
+static int do_backend(struct manager *m, struct rpc_request *req, json_object *params,
+		      struct err *err)
+{
+	struct pairing_op op = { .kind = OP_BACKEND, .accept_slow = true, .done = backend_done };
+	const char *backend;
+	unsigned int id;
+	int rc;
+
+	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
+	if (!rc)
+		rc = param_text(params, "backend", &backend, err);
+	if (!rc)
+		rc = backend_param(backend, &op.wish.backend, err);
+	return rc ? rc : submit(m, id, &op, req, true, err);
 }
 
 static int do_remove(struct manager *m, struct rpc_request *req, json_object *params,
@@ -335,6 +393,7 @@ static const struct {
 	{ "add", do_add },
 	{ "remove", do_remove },
 	{ "pin", do_pin },
+	{ "backend", do_backend },
 	{ "stats", do_stats },
 	{ "relays", do_relays },
 	{ "log-level", do_log_level },
@@ -344,6 +403,7 @@ static const struct {
 	{ "vf-list", svc_vf_list },
 	{ "vf-create", svc_vf_create },
 	{ "vf-destroy", svc_vf_destroy },
+	{ "vdpa-list", svc_vdpa_list },
 };
 
 static void on_request(struct rpc_conn *conn, struct rpc_request *req, const char *method,

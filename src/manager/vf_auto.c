@@ -147,8 +147,8 @@ static void bind_new_vfs(struct manager *m)
 		if (!vf_auto_binds(m, &vfs[i]) || !bindings_wanted(m->bindings, &vfs[i].addr) ||
 		    wished(m, &vfs[i].addr))
 			continue;
-		if (bindings_take(m->bindings, &vfs[i].addr, BINDING_BY_CONFIG, bound, NULL, &err) <
-			    0 &&
+		if (bindings_take(m->bindings, &vfs[i].addr, BINDING_BY_CONFIG, NULL, bound, NULL,
+				  &err) < 0 &&
 		    err.code != -EAGAIN)
 			bound(&err, NULL);
 	}

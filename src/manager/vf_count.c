@@ -125,8 +125,9 @@ static bool has_vf(const struct manager *m, const struct pairing *p, const struc
 {
 	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
 		return true;
-	return (p->step == STEP_ATTACH || p->step == STEP_BIND) && p->step_has_pci &&
-	       on_pf(m, &p->step_pci, pf);
+	return (p->step == STEP_ATTACH || p->step == STEP_BIND || p->step == STEP_PROVISION ||
+		p->step == STEP_UNPROVISION) &&
+	       p->step_has_pci && on_pf(m, &p->step_pci, pf);
 }
 
 static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)

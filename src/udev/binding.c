@@ -57,7 +57,7 @@ static int inspect_vf(const char *root, const struct binding_plan *plan, const s
 	_cleanup_close_ int group = -1;
 	int rc;
 
-	rc = binding_check_unused(root, vf, err);
+	rc = binding_check_unused(root, vf, plan->vdpa, err);
 	if (!rc)
 		rc = device_claim(root, vf, &group, err);
 	if (rc)
@@ -124,7 +124,7 @@ static int take_from_driver(const char *root, const struct binding_plan *plan, c
 
 	/* Once more, as late as possible: somebody may have begun to use it. */
 	if (strcmp(vf->driver, plan->driver) != 0) {
-		rc = binding_check_unused(root, vf, err);
+		rc = binding_check_unused(root, vf, plan->vdpa, err);
 		if (!rc)
 			rc = device_claim(root, vf, &group, err);
 	}
@@ -155,7 +155,8 @@ static int change_driver(const char *root, const struct binding_plan *plan, cons
 	if (rc)
 		return rc;
 	fault_point("bind.probed");
-	rc = device_node_own(root, &vf->addr, plan->driver, plan->uid, plan->gid, err);
+	if (device_node_of_driver(plan->driver))
+		rc = device_node_own(root, &vf->addr, plan->driver, plan->uid, plan->gid, err);
 	if (rc)
 		return rc;
 	fault_point("bind.owned");
@@ -186,6 +187,8 @@ int binding_bind(const char *root, const struct binding_plan *plan, struct err *
 	keeps = vf_keeps_kernel_driver(&vf);
 	if (!keeps || !vf.driver[0])
 		rc = module_load(root, "pci", keeps ? vf_kernel_driver(&vf) : plan->driver, err);
+	if (rc >= 0 && plan->module[0])
+		rc = module_load_other(root, plan->module, err);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(root, plan, &vf, err);
@@ -208,8 +211,12 @@ bool binding_ready(const char *root, const struct binding_plan *plan)
 		return false;
 	vf.vendor = function.vendor;
 	vf.device = function.device;
+	if (plan->module[0] && !module_is_loaded(root, plan->module))
+		return false;
 	if (vf_keeps_kernel_driver(&vf))
 		return !strcmp(function.driver, vf_kernel_driver(&vf));
-	return !strcmp(function.driver, plan->driver) &&
+	if (strcmp(function.driver, plan->driver) != 0)
+		return false;
+	return !device_node_of_driver(plan->driver) ||
 	       device_node_usable(root, &plan->addr, plan->driver, plan->uid, plan->gid);
 }

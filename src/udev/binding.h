@@ -21,6 +21,8 @@
 #include "udev/sriov.h"
 #include "udev/vf.h"
 
+#define BINDING_VDPA_MAX 64
+
 /* How a device was before it was taken. */
 struct binding_state {
 	char driver[VF_DRIVER_MAX];   /* "": none */
@@ -30,10 +32,14 @@ struct binding_state {
 
 struct binding_plan {
 	struct pci_addr addr;
-	char driver[VF_DRIVER_MAX];	 /* vfio-pci, igb_uio, uio_pci_generic */
+	char driver[VF_DRIVER_MAX];	 /* vfio-pci, igb_uio, uio_pci_generic; vp-vdpa, ifcvf */
+	char module[VF_DRIVER_MAX];	 /* to be loaded beside the driver, "": none */
+	char vdpa[BINDING_VDPA_MAX];	 /* a vDPA device of this name is the owner's, "": none */
 	struct vf_attributes attributes; /* to set on the PF first; those that are set */
 	bool make_mac; /* when nobody gave it one (see binding_inspect): a stable one */
-	uid_t uid;     /* who opens the device: owner of /dev/vfio/GROUP or /dev/uioN */
+	/* Who opens the device: owner of /dev/vfio/GROUP or /dev/uioN. A driver that hands out none
+	 * (device_node_of_driver) has nothing to give: vDPA devices are made on it later. */
+	uid_t uid;
 	gid_t gid;
 };
 
@@ -65,7 +71,7 @@ int binding_inspect(const char *root, const struct binding_plan *plan, struct bi
  * Sets the attributes on the PF, loads the driver's module, writes driver_override, unbinds the
  * present driver and has the device probed; then gives the character device to plan->uid/gid.
  * Leaves out what is so already. A device that needs its kernel driver (vf_keeps_kernel_driver)
- * only gets its attributes, and that driver when it has none.
+ * only gets its attributes, that driver when it has none, and plan->module beside it.
  *
  * What makes -EBUSY above is looked at once more before the driver is taken away. When a later step
  * fails, the device may be without driver: binding_restore() undoes what was done.
@@ -74,15 +80,16 @@ int binding_bind(const char *root, const struct binding_plan *plan, struct err *
 
 /*
  * Puts driver, override and attributes back. A device that is gone is done (0), also when it goes
- * meanwhile. -EBUSY: a program uses it; nothing was changed. Attributes that the PF does not take
- * back are logged and no error. A device that somebody else has bound to another driver since stays
- * on that.
+ * meanwhile. -EBUSY: a program uses it, or a vDPA device is on it; nothing was changed. Attributes
+ * that the PF does not take back are logged and no error. A device that somebody else has bound to
+ * another driver since stays on that.
  */
 int binding_restore(const char *root, const struct pci_addr *addr,
 		    const struct binding_state *before, struct err *err);
 
 /* Does not wait. True when the device is on the driver and its character device is uid's or gid's
- * to open (a device that keeps its kernel driver: when it has that). */
+ * to open (a device that keeps its kernel driver, and a driver that hands out none: when it is on
+ * that, and plan->module is there). */
 bool binding_ready(const char *root, const struct binding_plan *plan);
 
 #endif

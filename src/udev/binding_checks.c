@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "udev/device_node.h"
 #include "udev/netdev_use.h"
 #include "udev/pci_sysfs.h"
 
@@ -75,7 +76,7 @@ int binding_check_possible(const struct binding_plan *plan, const struct vf *vf,
 	char name[PCI_ADDR_STRLEN];
 
 	pci_addr_format(&vf->addr, name);
-	if (strcmp(plan->driver, "vfio-pci") != 0)
+	if (device_node_of_driver(plan->driver) && !device_node_is_vfio(plan->driver))
 		return uio_is_useless(name, plan->driver, err);
 	if (vf->iommu_group < 0)
 		return no_iommu(name, plan->driver, err);
@@ -125,19 +126,19 @@ static int check_netdev(const char *root, const char *name, const struct vf *vf,
 }
 
 /* /sys/bus/vdpa/devices/NAME links to its folder, which is below that of the PCI function. */
-static int check_vdpa(const char *root, const char *name, struct err *err)
+int binding_check_vdpa(const char *root, const struct vf *vf, const char *own, struct err *err)
 {
-	char path[PATH_MAX], target[PATH_MAX], part[PCI_ADDR_STRLEN + 2];
+	char path[PATH_MAX], target[PATH_MAX], part[PCI_ADDR_STRLEN + 2], name[PCI_ADDR_STRLEN];
 	_cleanup_(cleanup_dir) DIR *dir = NULL;
 	const struct dirent *entry;
 	ssize_t n;
 
-	snprintf(part, sizeof(part), "/%s/", name);
+	snprintf(part, sizeof(part), "/%s/", pci_addr_format(&vf->addr, name));
 	snprintf(path, sizeof(path), "%s/sys/bus/vdpa/devices", root);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
 		n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-		if (n < 0)
+		if (n < 0 || (own && !strcmp(entry->d_name, own)))
 			continue;
 		target[n] = '\0';
 		if (strstr(target, part))
@@ -166,7 +167,7 @@ static int check_set_aside(const char *name, const struct vf *vf, struct err *er
 	return 0;
 }
 
-int binding_check_unused(const char *root, const struct vf *vf, struct err *err)
+int binding_check_unused(const char *root, const struct vf *vf, const char *own, struct err *err)
 {
 	char name[PCI_ADDR_STRLEN];
 	int rc;
@@ -174,7 +175,7 @@ int binding_check_unused(const char *root, const struct vf *vf, struct err *err)
 	pci_addr_format(&vf->addr, name);
 	rc = check_set_aside(name, vf, err);
 	if (!rc)
-		rc = check_vdpa(root, name, err);
+		rc = binding_check_vdpa(root, vf, own, err);
 	return rc ? rc : check_netdev(root, name, vf, err);
 }
 

@@ -14,9 +14,11 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/module.h"
+#include "udev/binding_checks.h"
 #include "udev/binding_driver.h"
 #include "udev/device_claim.h"
 #include "udev/device_node.h"
+#include "udev/vdpa_driver.h"
 #include "udev/vf_settings.h"
 
 /* Only from a driver that it was bound to for a relay: what somebody else bound it to since is
@@ -27,15 +29,20 @@ static int take_back(const char *root, const struct vf *vf, const struct binding
 	_cleanup_close_ int group = -1;
 	int rc;
 
-	if (!device_node_of_driver(vf->driver))
+	if (vdpa_driver_is(vf->driver))
+		/* The kernel would remove the device, and wait for whoever has it open. */
+		rc = binding_check_vdpa(root, vf, NULL, err);
+	else if (device_node_of_driver(vf->driver))
+		rc = device_claim(root, vf, &group, err);
+	else
 		return 0;
-	rc = device_claim(root, vf, &group, err);
 	if (rc < 0)
 		return rc;
 	if (strcmp(vf->driver, before->driver) != 0)
 		return driver_unbind(root, &vf->addr, vf->driver, err);
 	/* It stays where it was, and is no longer the relay's to open. */
-	return device_node_own(root, &vf->addr, vf->driver, 0, 0, err);
+	return vdpa_driver_is(vf->driver) ? 0
+					  : device_node_own(root, &vf->addr, vf->driver, 0, 0, err);
 }
 
 /* The PF may be gone, or refuse what it had itself; the driver is given back nevertheless. */
@@ -49,8 +56,7 @@ static void restore_attributes(const char *root, const struct vf *vf,
 
 	/* A VF that has never left its driver may use an address of its own choice, which the PF
 	 * repeats: taken from the PF it would no longer receive anything. */
-	if (vf_settings(root, vf, &now, NULL) == 0 &&
-	    !memcmp(now.mac, wanted.mac, sizeof(now.mac)))
+	if (vf_settings(root, vf, &now, NULL) == 0 && !memcmp(now.mac, wanted.mac, sizeof(now.mac)))
 		wanted.has_mac = false;
 	rc = sriov_set_attributes(vf->pf_netdev, vf->index, &wanted, &err);
 	if (rc < 0 && rc != -ENODEV)

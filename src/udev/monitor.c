@@ -192,6 +192,9 @@ static int set_up(struct vf_monitor *monitor, sd_event *event)
 	rc = udev_monitor_filter_add_match_subsystem_devtype(monitor->monitor, "pci", NULL);
 	if (rc >= 0)
 		rc = udev_monitor_filter_add_match_subsystem_devtype(monitor->monitor, "net", NULL);
+	if (rc >= 0)
+		rc = udev_monitor_filter_add_match_subsystem_devtype(monitor->monitor, "vdpa",
+								     NULL);
 	if (rc >= 0 && udevd && can_filter_by_tag(monitor->udev))
 		rc = udev_monitor_filter_add_match_tag(monitor->monitor, TAG);
 	if (rc < 0)

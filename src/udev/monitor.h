@@ -5,9 +5,9 @@
  * look again, never what is there: sysfs is read when the owner acts (vf.h), so that events that
  * are late, doubled or lost cannot lead to a wrong picture.
  *
- * With udevd: its events, after all rules ran, of the subsystems pci and net with the tag "vio4wd"
- * (rules/99-vio4wd.rules). Where the rules are not installed or have not seen all VFs yet, without
- * the tag; where no udevd runs, the kernel's own events.
+ * With udevd: its events, after all rules ran, of the subsystems pci, net and vdpa with the tag
+ * "vio4wd" (rules/99-vio4wd.rules). Where the rules are not installed or have not seen all VFs yet,
+ * without the tag; where no udevd runs, the kernel's own events.
  */
 #ifndef VIO4WD_UDEV_MONITOR_H
 #define VIO4WD_UDEV_MONITOR_H

@@ -109,7 +109,7 @@ static inline void fake_taken(const char *driver)
 	} else if (strstr(driver, "uio")) {
 		sysfs_tree_folders(kernel.root, VF_DIR "/uio/uio3/");
 		sysfs_tree_file(kernel.root, "/dev/uio3", "");
-	} else {
+	} else if (!strstr(driver, "vdpa")) {
 		sysfs_tree_folders(kernel.root, VF_DIR "/net/enp1s0v0/");
 	}
 }

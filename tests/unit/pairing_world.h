@@ -27,8 +27,12 @@ struct world {
 	bool present;
 	uint64_t instance; /* of the device */
 	bool ready;	   /* the device is on a driver that a relay can use */
-	bool held;	   /* a device has to be given back */
-	bool full;	   /* the relay has no port left: the endpoint must move */
+	bool vdpa_ready;   /* it is on one that has vDPA */
+	bool made;	   /* its vDPA device */
+	bool made_wrong;   /* on another device, or not to be opened */
+	struct policy_vdpa vdpa;
+	bool held; /* a device has to be given back */
+	bool full; /* the relay has no port left: the endpoint must move */
 	bool other_has_it;
 	int start_error;
 	enum pairing_step steps[MAX_STEPS];
@@ -75,8 +79,15 @@ static void world_look(struct pairing *p)
 
 	p->seen.present = w->present;
 	p->seen.instance = w->instance;
-	p->seen.ready = w->ready;
+	p->seen.ready = p->decision.backend == POLICY_VDPA ? w->vdpa_ready : w->ready;
+	p->seen.made = w->made;
+	p->seen.made_right = w->made && !w->made_wrong;
 	p->seen.held = w->held;
+}
+
+static void world_vdpa(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa)
+{
+	*vdpa = ((struct world *)p->env->ctx)->vdpa;
 }
 
 static void world_wake_at(struct pairing *p, uint64_t at_us)
@@ -115,6 +126,7 @@ FIXTURE_SETUP(pairing)
 		.start = world_start,
 		.admit = world_admit,
 		.look = world_look,
+		.vdpa = world_vdpa,
 		.wake_at = world_wake_at,
 		.changed = world_changed,
 		.finish = world_finish,

@@ -186,4 +186,24 @@ TEST(record_of_a_vf_that_was_made_anew)
 	EXPECT_EQ(0, before.attributes.qos);
 }
 
+TEST(switch_between_our_drivers_keeps_what_was_before)
+{
+	struct binding_state before = { .attributes = VF_ATTRIBUTES_UNSET };
+	struct binding_state now = { .driver = "virtio-pci", .attributes = VF_ATTRIBUTES_UNSET };
+	struct binding_plan other = { .driver = "vp-vdpa", .attributes = VF_ATTRIBUTES_UNSET };
+
+	binding_record_update(&before, false, &now, &other);
+	strcpy(now.driver, "vp-vdpa");
+	strcpy(now.override, "vp-vdpa");
+	strcpy(other.driver, "vfio-pci");
+	binding_record_update(&before, true, &now, &other);
+	EXPECT_STREQ("virtio-pci", before.driver);
+	EXPECT_STREQ("", before.override);
+	/* Somebody has given it back meanwhile, to another driver. */
+	strcpy(now.driver, "igbvf");
+	strcpy(now.override, "");
+	binding_record_update(&before, true, &now, &other);
+	EXPECT_STREQ("igbvf", before.driver);
+}
+
 TEST_HARNESS_MAIN

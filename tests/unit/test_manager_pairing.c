@@ -266,7 +266,7 @@ TEST_F(pairing, adopted_relay_needs_nothing) {
 	self->p->wish.has_device = true;
 	self->p->wish.device = dev;
 	self->p->wish.origin = PAIRING_ORIGIN_STATIC;
-	pairing_adopt(self->p, (struct relay *)w, "/tmp/v7", &dev, true);
+	pairing_adopt(self->p, (struct relay *)w, "/tmp/v7", &dev, POLICY_SOFTWARE, true);
 	pairing_run(self->p);
 	/* What it was pinned to is not known. */
 	EXPECT_TRUE(done(w, STEP_PIN, 0));
@@ -279,7 +279,7 @@ TEST_F(pairing, adopted_relay_with_another_device) {
 	struct devname dev;
 
 	devname_parse(&dev, "vdev:net_null9", NULL);
-	pairing_adopt(self->p, (struct relay *)w, "/tmp/other", &dev, false);
+	pairing_adopt(self->p, (struct relay *)w, "/tmp/other", &dev, POLICY_SOFTWARE, false);
 	pairing_run(self->p);
 	EXPECT_TRUE(done(w, STEP_DETACH, 0));
 	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));

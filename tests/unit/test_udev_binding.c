@@ -103,6 +103,62 @@ TEST_F(taken, in_order_and_back) {
 	EXPECT_STREQ(self->original, state());
 }
 
+/* A driver that hands out no device file: what is made on it later is given by others. */
+TEST_F(taken, for_vdpa_and_back) {
+	sysfs_tree_folders(self->root, "/sys/bus/pci/drivers/vp-vdpa/");
+	strcpy(self->plan.driver, "vp-vdpa");
+	strcpy(self->plan.vdpa, "vio4wd7");
+	EXPECT_EQ(0, inspect());
+	EXPECT_EQ(0, bind_vf());
+	EXPECT_EQ(0, self->err.code);
+	EXPECT_STEPS("override vp-vdpa, unbind igbvf, probe");
+	EXPECT_TRUE(binding_ready(self->root, &self->plan));
+	/* What the owner has made on it is no use by others, and has to go first. */
+	sysfs_tree_link(self->root, "/sys/bus/vdpa/devices/vio4wd7",
+			"../../../devices/pci0000:00/0000:00:1c.0/" VF_ADDR "/vio4wd7");
+	EXPECT_EQ(0, bind_vf());
+	EXPECT_STEPS("");
+	EXPECT_EQ(-EBUSY, restore());
+	EXPECT_SAID("vio4wd7");
+	EXPECT_STEPS("");
+	sysfs_tree_remove(self->root, "/sys/bus/vdpa/devices/vio4wd7");
+	EXPECT_EQ(0, restore());
+	EXPECT_STEPS("unbind vp-vdpa, override none, probe");
+	EXPECT_STREQ(self->original, state());
+}
+
+TEST_F(taken, from_vdpa_to_vfio) {
+	sysfs_tree_folders(self->root, "/sys/bus/pci/drivers/vp-vdpa/");
+	strcpy(self->plan.driver, "vp-vdpa");
+	EXPECT_EQ(0, inspect());
+	EXPECT_EQ(0, bind_vf());
+	kernel.steps[0] = '\0';
+	strcpy(self->plan.driver, "vfio-pci");
+	EXPECT_FALSE(binding_ready(self->root, &self->plan));
+	EXPECT_EQ(0, bind_vf());
+	EXPECT_STEPS("override vfio-pci, unbind vp-vdpa, probe");
+	EXPECT_TRUE(binding_ready(self->root, &self->plan));
+	EXPECT_EQ(0, restore());
+	EXPECT_STREQ(self->original, state());
+}
+
+TEST_F(taken, somebody_elses_vdpa_device_is_a_use) {
+	sysfs_tree_folders(self->root, "/sys/bus/pci/drivers/vp-vdpa/");
+	strcpy(self->plan.driver, "vp-vdpa");
+	strcpy(self->plan.vdpa, "vio4wd7");
+	sysfs_tree_link(self->root, "/sys/bus/vdpa/devices/vdpa0",
+			"../../../devices/pci0000:00/0000:00:1c.0/" VF_ADDR "/vdpa0");
+	EXPECT_EQ(-EBUSY, inspect());
+	EXPECT_SAID("vdpa dev del vdpa0");
+}
+
+TEST_F(taken, missing_module_beside_the_driver) {
+	strcpy(self->plan.module, "mlx5_vdpa");
+	EXPECT_EQ(-ENOENT, bind_vf());
+	EXPECT_SAID("mlx5_vdpa");
+	EXPECT_STREQ(self->original, state());
+}
+
 TEST_F(taken, without_driver_before) {
 	fake_kernel_put_on("");
 	state();

@@ -74,6 +74,45 @@ TEST_F(ctl, pin) {
 	EXPECT_STREQ("{\"id\":1,\"vf_to_vm\":-1,\"vm_to_vf\":-1}", self->params);
 }
 
+#define VDPA_RELAY                                                                                   \
+	"{\"id\":1,\"device\":\"ens3.vf2\",\"backend\":\"vdpa\",\"backend_wanted\":\"auto\","        \
+	"\"vdpa\":{\"device\":\"vio4wd1\",\"path\":\"/dev/vhost-vdpa-0\",\"mode\":\"shadow\","       \
+	"\"mode_reason\":\"the device takes no base but 0\",\"switches\":2,\"last_switch_us\":1850," \
+	"\"masked\":[{\"feature\":\"VIRTIO_NET_F_MQ\",\"by\":\"device\"},"                           \
+	"{\"feature\":\"VIRTIO_NET_F_CTRL_VQ\",\"by\":\"relay\"}]},"                                 \
+	"\"state\":\"active\",\"reason\":\"shadow: the device takes no base but 0\",\"vm\":true,"    \
+	"\"mode\":\"server\",\"socket\":\"/tmp/vf1.sock\""
+
+TEST_F(ctl, backend) {
+	self->result = VDPA_RELAY ",\"pause_us\":1850}";
+	EXPECT_EQ(0, run(self, "backend 1 vdpa"));
+	EXPECT_STREQ("backend", self->method);
+	EXPECT_STREQ("{\"id\":1,\"backend\":\"vdpa\"}", self->params);
+	EXPECT_STREQ(
+		"relay 1: shadow, active, after a pause of 1.9 ms (shadow: the device takes no "
+		"base but 0)\n",
+		self->out);
+	self->result = VDPA_RELAY ",\"pause_us\":null}";
+	EXPECT_EQ(0, run(self, "backend 1 auto"));
+	EXPECT_EQ(NULL, strstr(self->out, "pause"));
+	EXPECT_EQ(2, run(self, "backend 1 hardware"));
+	EXPECT_IN("must be auto, sw or vdpa", self->error);
+	EXPECT_EQ(2, run(self, "backend 1"));
+}
+
+TEST_F(ctl, vdpa_in_status_and_show) {
+	self->result = "{\"relays\":[" VDPA_RELAY "}]}";
+	EXPECT_EQ(0, run(self, "status"));
+	EXPECT_IN("ens3.vf2 shadow", self->out);
+	self->result = VDPA_RELAY "}";
+	EXPECT_EQ(0, run(self, "show 1"));
+	EXPECT_IN("mode         shadow (the device takes no base but 0)\n", self->out);
+	EXPECT_IN("vDPA device  vio4wd1, /dev/vhost-vdpa-0\n", self->out);
+	EXPECT_IN("switches     2, the last with a pause of 1.9 ms\n", self->out);
+	EXPECT_IN("device lacks: VIRTIO_NET_F_MQ\n", self->out);
+	EXPECT_IN("relay lacks: VIRTIO_NET_F_CTRL_VQ\n", self->out);
+}
+
 TEST_F(ctl, others) {
 	EXPECT_EQ(0, run(self, "relays"));
 	EXPECT_STREQ("relays", self->method);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "manager/vdpa_make.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/virtio_ids.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "udev/sriov.h"
+#include "udev/vf.h"
+#include "vdpa/sysfs.h"
+
+#define MGMT_WAIT_MS \
+	2000 /* drivers of the auxiliary bus may come a little later than their module */
+#define NODE_WAIT_MS 5000
+#define POLL_MS 20
+
+char *vdpa_name(unsigned int id, char *buf)
+{
+	snprintf(buf, VDPA_NAME_MAX, "vio4wd%u", id);
+	return buf;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	const struct timespec t = { .tv_nsec = ms * 1000000l };
+
+	nanosleep(&t, NULL);
+}
+
+static bool is_on(const char *root, const char *name, const struct pci_addr *addr)
+{
+	char path[PATH_MAX], target[PATH_MAX], part[PCI_ADDR_STRLEN + 2], text[PCI_ADDR_STRLEN];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/sys/bus/vdpa/devices/%s", root, name);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	snprintf(part, sizeof(part), "/%s/", pci_addr_format(addr, text));
+	return strstr(target, part) != NULL;
+}
+
+bool vdpa_is_made(const char *root, const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/sys/bus/vdpa/devices/%s", root, name);
+	return lstat(path, &st) == 0;
+}
+
+static bool is_given(const struct vdpa_plan *plan, const struct stat *st)
+{
+	return st->st_uid == plan->uid && st->st_gid == plan->gid &&
+	       (st->st_mode & 07777) == plan->mode;
+}
+
+bool vdpa_is_ready(const char *root, const struct vdpa_plan *plan)
+{
+	char node[VDPA_PATH_MAX], path[PATH_MAX];
+	struct stat st;
+
+	if (!is_on(root, plan->name, &plan->addr) ||
+	    vdpa_chardev(root, plan->name, node, sizeof(node), NULL) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s%s", root, node);
+	return stat(path, &st) == 0 && is_given(plan, &st);
+}
+
+/* The network one among the management devices of the VF. */
+static int find_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_mgmtdev *mgmt,
+		     struct err *err)
+{
+	_cleanup_free_ struct vdpa_mgmtdev *list = NULL;
+	size_t n = 0;
+	int rc;
+
+	rc = vdpa_mgmtdev_list(&list, &n, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		if (!(list[i].classes & (1ull << VIRTIO_ID_NET)) ||
+		    !vdpa_mgmtdev_is_of(root, &list[i], addr))
+			continue;
+		*mgmt = list[i];
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int wait_for_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_mgmtdev *mgmt,
+			 struct err *err)
+{
+	char name[PCI_ADDR_STRLEN];
+	int rc;
+
+	for (unsigned int ms = 0; (rc = find_mgmt(root, addr, mgmt, err)) == -ENOENT;
+	     ms += POLL_MS) {
+		if (ms >= MGMT_WAIT_MS)
+			return err_set(err, -EOPNOTSUPP, "vDPA",
+				       "%s: its driver offers no vDPA management device for "
+				       "networks; `vdpa mgmtdev show` lists those that there are, "
+				       "and dmesg may say why it is none",
+				       pci_addr_format(addr, name));
+		pause_ms(POLL_MS);
+	}
+	return rc;
+}
+
+/* What the PF has for the VF: frames to another address do not arrive. */
+static void find_mac(const char *root, const struct vdpa_plan *plan, struct vdpa_spec *spec)
+{
+	static const uint8_t none[6];
+	struct vf_attributes attributes;
+	struct vf vf;
+
+	spec->has_mac = plan->has_mac;
+	memcpy(spec->mac, plan->mac, sizeof(spec->mac));
+	if (plan->has_mac || vf_read(root, &plan->addr, &vf, NULL) < 0 || !vf.pf_netdev[0] ||
+	    sriov_get_attributes(vf.pf_netdev, vf.index, &attributes, NULL) < 0)
+		return;
+	spec->has_mac = attributes.has_mac && memcmp(attributes.mac, none, sizeof(none)) != 0;
+	memcpy(spec->mac, attributes.mac, sizeof(spec->mac));
+}
+
+static void fill_spec(const char *root, const struct vdpa_plan *plan,
+		      const struct vdpa_mgmtdev *mgmt, struct vdpa_spec *spec)
+{
+	const uint32_t offered = mgmt->max_vqs / 2;
+
+	*spec = (struct vdpa_spec){ .mtu = plan->mtu };
+	snprintf(spec->name, sizeof(spec->name), "%s", plan->name);
+	snprintf(spec->mgmt_bus, sizeof(spec->mgmt_bus), "%s", mgmt->bus);
+	snprintf(spec->mgmt_name, sizeof(spec->mgmt_name), "%s", mgmt->name);
+	/* One that does not tell how many it has is not asked for a number. */
+	spec->max_vqp = offered < plan->max_pairs ? offered : plan->max_pairs;
+	find_mac(root, plan, spec);
+}
+
+static int add(const char *root, const struct vdpa_plan *plan, struct err *err)
+{
+	struct vdpa_mgmtdev mgmt;
+	struct vdpa_spec spec;
+	struct err why = { 0 };
+	int rc;
+
+	rc = wait_for_mgmt(root, &plan->addr, &mgmt, err);
+	if (rc < 0)
+		return rc;
+	fill_spec(root, plan, &mgmt, &spec);
+	rc = vdpa_device_add(&spec, &why);
+	/* vp_vdpa and ifcvf take no attributes: the device has its own. */
+	if (rc == -EOPNOTSUPP) {
+		log_info("%s: %s; it keeps the MAC address, MTU and queues that it has", spec.name,
+			 why.text);
+		spec.has_mac = false;
+		spec.mtu = spec.max_vqp = 0;
+		rc = vdpa_device_add(&spec, &why);
+	}
+	if (rc < 0 && rc != -EEXIST)
+		return err_set(err, rc, why.step, "%s", why.text);
+	fault_point("vdpa.made");
+	return 0;
+}
+
+static int wait_for_node(const char *root, const struct vdpa_plan *plan, char path[PATH_MAX],
+			 struct err *err)
+{
+	char node[VDPA_PATH_MAX];
+	struct stat st;
+	int rc;
+
+	for (unsigned int ms = 0;; ms += POLL_MS) {
+		rc = vdpa_chardev(root, plan->name, node, sizeof(node), err);
+		snprintf(path, PATH_MAX, "%s%s", root, rc ? "" : node);
+		if (!rc && stat(path, &st) == 0)
+			return 0;
+		if ((rc && rc != -ENOENT) || ms >= NODE_WAIT_MS)
+			break;
+		pause_ms(POLL_MS);
+	}
+	if (rc)
+		return rc;
+	return err_set(err, -ETIMEDOUT, "device file",
+		       "the vDPA device %s is there, but %s does not appear: /dev is no devtmpfs, "
+		       "and nobody else makes it; is udevd running?",
+		       plan->name, node);
+}
+
+static int give(const struct vdpa_plan *plan, const char *path, struct err *err)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (stat(path, &st) < 0)
+		rc = -errno;
+	else if (is_given(plan, &st))
+		return 0;
+	/* Nobody has more rights in between than before or after. */
+	if (!rc && chmod(path, 0600) < 0)
+		rc = -errno;
+	if (!rc && chown(path, plan->uid, plan->gid) < 0)
+		rc = -errno;
+	if (!rc && chmod(path, plan->mode) < 0)
+		rc = -errno;
+	if (rc < 0)
+		return err_set(err, rc, "device file",
+			       "%s: %s cannot be given to user %u: %s; the manager has to be root "
+			       "(CAP_CHOWN, CAP_FOWNER)",
+			       plan->name, path, (unsigned int)plan->uid, strerror(-rc));
+	return 0;
+}
+
+int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (vdpa_is_made(root, plan->name) && !is_on(root, plan->name, &plan->addr))
+		rc = vdpa_unmake(plan->name, err);
+	if (!rc && !is_on(root, plan->name, &plan->addr))
+		rc = add(root, plan, err);
+	if (!rc)
+		rc = vdpa_use_vhost(root, plan->name, err);
+	if (rc)
+		return rc;
+	fault_point("vdpa.vhost");
+	rc = wait_for_node(root, plan, path, err);
+	return rc ? rc : give(plan, path, err);
+}
+
+int vdpa_unmake(const char *name, struct err *err)
+{
+	struct err why = { 0 };
+	const int rc = vdpa_device_del(name, &why);
+
+	fault_point("vdpa.unmade");
+	/* No family of vDPA: no device either. */
+	if (rc == -ENODEV || rc == -EOPNOTSUPP)
+		return 0;
+	return rc < 0 ? err_set(err, rc, why.step, "%s", why.text) : 0;
+}

@@ -9,6 +9,7 @@
 #include "sw-relay/backend.h"
 
 static const struct backend_ops *const table[] = {
+	&backend_vdpa_ops,
 	&backend_packet_ops,
 	&backend_port_ops,
 };

@@ -5,6 +5,8 @@
  * one table of functions, so endpoints know nothing of devices and backends nothing of sockets.
  *
  *   port    any DPDK ethdev (virtual devices, VFs on vfio-pci)         backend_port.c
+ *   vdpa    a kernel vDPA device: hardware that works on the VM's rings
+ *           (endpoint_serve.h), and a port while it cannot               backend_vdpa.c
  *   packet  a Linux network interface through packet sockets that the
  *           manager opened (the relay has no right to)                 backend_packet.c
  *
@@ -35,6 +37,7 @@ struct backend_request {
 	uint16_t max_queues; /* queue pairs the endpoint offers: more queues are of no use */
 	int *fds;	     /* packet sockets; those that are kept are set to -1 */
 	unsigned int n_fds;
+	char chardev[64]; /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */
 };
 
 struct backend_ops {
@@ -48,6 +51,9 @@ struct backend_ops {
 	int (*attach)(const struct backend_request *req, struct backend **backend, struct err *err);
 	/* No worker uses the backend any more. Frees it, whatever happens. */
 	void (*detach)(struct backend *backend);
+	/* Hardware vDPA only: workers are to move the packets, or no longer. Before on, and after
+	 * off, start and what follows may not be called. */
+	int (*software)(struct backend *backend, bool on, struct err *err);
 	/*
 	 * Sets up and starts all queues; received packets come from pool. May be called again
 	 * after stop, with another pool.
@@ -90,6 +96,8 @@ struct backend {
 	_Atomic bool gone;	   /* with an error: nothing but detach is of use any more */
 	_Atomic bool reset;	   /* has to be stopped and started to work again */
 	char device[DEVNAME_MAX];  /* canonical */
+	char chardev[64];	   /* of hardware vDPA: endpoint_serve.c is in charge; else "" */
+	_Atomic bool link_up;	   /* of hardware vDPA, while it serves the VM itself */
 	char driver[32];
 	int port;		/* ethdev port number, or -1 */
 	uint16_t rx_queues;	/* R, those in use */
@@ -108,6 +116,7 @@ struct backend {
 	struct rte_ether_addr mac;
 };
 
+extern const struct backend_ops backend_vdpa_ops;
 extern const struct backend_ops backend_port_ops;
 extern const struct backend_ops backend_packet_ops;
 

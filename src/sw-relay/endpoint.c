@@ -190,12 +190,15 @@ int endpoint_make(const struct endpoint_options *options, struct err *err)
 	ep->options = *options;
 	ep->pins[LANE_VF_TO_VM] = ep->pins[LANE_VM_TO_VF] = -1;
 	STAILQ_INIT(&ep->ops);
+	ep->queues = options->max_queues;
+	bridge_init(&ep->bridge, options->id);
 	tables_lock();
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	tables_unlock();
 	r = register_socket(options, err); /* a VM may connect before it returns */
 	if (r < 0) {
 		list_remove(ep);
+		bridge_fini(&ep->bridge);
 		free(ep);
 		return r;
 	}
@@ -209,6 +212,7 @@ void endpoint_unmake(struct endpoint *ep)
 	/* Calls destroy_device, which needs the lock; and waits for the event thread. */
 	rte_vhost_driver_unregister(ep->options.socket);
 	list_remove(ep);
+	bridge_fini(&ep->bridge);
 	pool_put(ep->pool);
 	log_info("relay %u: socket %s removed", ep->options.id, ep->options.socket);
 	free(ep);
@@ -225,6 +229,8 @@ static void refit(struct endpoint *ep)
 	tables_unlock();
 	if (gone)
 		service_device_changed(ep->options.id);
+	if (STAILQ_EMPTY(&ep->ops) && endpoint_needs_serve(ep))
+		endpoint_ask(ep, ENDPOINT_SERVE);
 	if (STAILQ_EMPTY(&ep->ops) && endpoint_needs_refit(ep))
 		endpoint_ask(ep, ENDPOINT_REFIT);
 }

@@ -18,6 +18,7 @@
 #include "common/config.h"
 #include "common/err.h"
 #include "sw-relay/backend.h"
+#include "sw-relay/endpoint_serve.h"
 
 #define ENDPOINT_MAX_QUEUES 32 /* queue pairs */
 
@@ -45,6 +46,8 @@ void endpoint_remove(unsigned int id, endpoint_done_fn done, void *userdata);
 void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done_fn done,
 		     void *userdata);
 void endpoint_detach(unsigned int id, endpoint_done_fn done, void *userdata);
+/* Who serves the VM's rings when the device is hardware vDPA (endpoint_serve.h). */
+void endpoint_mode(unsigned int id, enum serving wish, endpoint_done_fn done, void *userdata);
 /* CPUs of workers, or -1 to let the relay choose; applies to all lanes of the direction. */
 int endpoint_pin(unsigned int id, int vf_to_vm, int vm_to_vf, struct err *err);
 

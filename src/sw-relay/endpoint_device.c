@@ -170,30 +170,19 @@ static int set_up(struct endpoint *ep, struct backend *backend, struct rte_mempo
 	return r;
 }
 
-int endpoint_do_attach(struct endpoint *ep, const struct backend_request *request, struct err *err)
+/* Makes backend the endpoint's, started and with lanes. */
+static int take(struct endpoint *ep, struct backend *backend, struct err *err)
 {
-	struct backend_request req = *request;
 	struct rte_mempool *pool = NULL;
 	struct rte_mempool *old;
-	struct backend *backend;
 	int node;
 	int r;
 
-	r = check_free(ep, &req, err);
-	if (r < 0)
-		return r;
-	req.max_queues = ep->options.max_queues;
-	r = backend_attach(&req, &backend, err);
-	if (r < 0)
-		return r;
 	r = set_up(ep, backend, &pool, &node, err);
 	if (r < 0) {
-		backend->ops->detach(backend);
 		pool_put(pool);
 		return r;
 	}
-	if (backend->port >= 0)
-		atomic_fetch_add(&ports, 1);
 	tables_lock();
 	old = ep->pool;
 	ep->pool = pool;
@@ -203,6 +192,40 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *reques
 	endpoint_update_lanes(ep);
 	pool_put(old);
 	tables_unlock();
+	return 0;
+}
+
+int endpoint_start_device(struct endpoint *ep, struct err *err)
+{
+	return take(ep, ep->backend, err);
+}
+
+/* A port of DPDK as long as it is attached. */
+static bool is_port(const struct backend *backend)
+{
+	return backend->port >= 0 && !backend->chardev[0];
+}
+
+int endpoint_do_attach(struct endpoint *ep, const struct backend_request *request, struct err *err)
+{
+	struct backend_request req = *request;
+	struct backend *backend;
+	int r;
+
+	r = check_free(ep, &req, err);
+	if (r < 0)
+		return r;
+	req.max_queues = ep->options.max_queues;
+	r = backend_attach(&req, &backend, err);
+	if (r < 0)
+		return r;
+	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, err) : take(ep, backend, err);
+	if (r < 0) {
+		backend->ops->detach(backend);
+		return r;
+	}
+	if (is_port(backend))
+		atomic_fetch_add(&ports, 1);
 	log_info("relay %u: device %s attached", ep->options.id, backend->device);
 	return 0;
 }
@@ -220,10 +243,14 @@ int endpoint_do_detach(struct endpoint *ep, struct err *err)
 	struct backend *backend = ep->backend;
 	enum endpoint_device was;
 	struct rte_mempool *pool;
-	bool is_port;
+	bool counted;
 
 	if (!backend)
 		return err_set(err, -ENODEV, "detach", "relay %u has no device", ep->options.id);
+	counted = is_port(backend);
+	/* The hardware lets go of the VM's rings before a lane drains them. */
+	if (backend->chardev[0])
+		endpoint_serve_detach(ep);
 	tables_lock();
 	was = ep->device;
 	pool = ep->pool;
@@ -237,10 +264,9 @@ int endpoint_do_detach(struct endpoint *ep, struct err *err)
 	if (was == ENDPOINT_DEVICE_STARTED)
 		backend->ops->stop(backend);
 	log_info("relay %u: device %s detached", ep->options.id, backend->device);
-	is_port = backend->port >= 0;
 	backend->ops->detach(backend);
 	pool_put(pool);
-	if (is_port)
+	if (counted)
 		atomic_fetch_sub(&ports, 1);
 	return 0;
 }
@@ -353,8 +379,17 @@ void endpoint_do_reset(struct endpoint *ep)
 
 void endpoint_do_look(struct endpoint *ep)
 {
-	if (ep->device == ENDPOINT_DEVICE_STARTED)
+	if (ep->backend && ep->backend->chardev[0])
+		endpoint_serve_look(ep);
+	else if (ep->device == ENDPOINT_DEVICE_STARTED)
 		ep->restless = ep->backend->ops->look(ep->backend);
+}
+
+static bool wants_look(const struct endpoint *ep)
+{
+	if (ep->backend && ep->backend->chardev[0])
+		return true;
+	return ep->device == ENDPOINT_DEVICE_STARTED && ep->backend->ops->look;
 }
 
 bool endpoint_look_at_devices(void)
@@ -368,7 +403,7 @@ bool endpoint_look_at_devices(void)
 			soon = true;
 			continue;
 		}
-		if (ep->device != ENDPOINT_DEVICE_STARTED || !ep->backend->ops->look)
+		if (!wants_look(ep))
 			continue;
 		soon |= ep->restless;
 		endpoint_ask(ep, ENDPOINT_LOOK);

@@ -17,15 +17,18 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "sw-relay/bridge.h"
 #include "sw-relay/endpoint.h"
 #include "sw-relay/endpoint_op.h"
+#include "sw-relay/endpoint_serve.h"
 #include "sw-relay/lane.h"
 #include "sw-relay/vm.h"
 
 enum endpoint_device {
 	ENDPOINT_NO_DEVICE,
 	ENDPOINT_DEVICE_STARTED,
-	ENDPOINT_DEVICE_HELD,	/* being restarted: no lane of the endpoint runs */
+	ENDPOINT_DEVICE_HELD,	/* no lane of the endpoint runs: it is restarted, or hardware serves
+				 */
 	ENDPOINT_DEVICE_FAILED, /* stopped; for the lanes as if there were none */
 };
 
@@ -44,6 +47,8 @@ struct endpoint {
 	uint64_t connects;
 	uint64_t disconnects;
 	struct timespec vm_since; /* CLOCK_MONOTONIC */
+	struct endpoint_serving serving;
+	_Atomic uint16_t queues; /* queue pairs that the next VM is offered */
 
 	/* of the operation that runs, else the control thread's */
 	uint16_t spread; /* queue pairs the device was set up for */
@@ -53,6 +58,8 @@ struct endpoint {
 	struct endpoint_ops ops;
 	uint32_t asked; /* bits of endpoint_op_kind: in ops, or being done */
 	bool leaving;	/* it will be removed */
+
+	struct bridge bridge; /* has a lock of its own */
 
 	struct lane_stats stats[LANE_DIRECTIONS][ENDPOINT_MAX_QUEUES];
 };
@@ -83,6 +90,8 @@ unsigned int endpoint_ports(void);
 /* The device's queues or memory are no longer what the VM asks for. Control thread. */
 bool endpoint_needs_refit(struct endpoint *ep);
 /* Operations, without the lock; the device's own words are in err. */
+/* Sets the endpoint's device up for the VM there is and starts it, with lanes. */
+int endpoint_start_device(struct endpoint *ep, struct err *err);
 int endpoint_do_attach(struct endpoint *ep, const struct backend_request *req, struct err *err);
 int endpoint_do_detach(struct endpoint *ep, struct err *err);
 void endpoint_do_refit(struct endpoint *ep);

@@ -31,6 +31,7 @@ struct endpoint_op {
 	struct endpoint_options options; /* ADD */
 	struct backend_request req;	 /* ATTACH */
 	int fds[RPC_FDS_MAX];
+	enum serving wish; /* MODE */
 };
 
 static void submit(struct endpoint_op *op);
@@ -44,6 +45,8 @@ static const char *kind_name(enum endpoint_op_kind kind)
 		return "attach";
 	case ENDPOINT_DETACH:
 		return "detach";
+	case ENDPOINT_MODE:
+		return "mode";
 	default:
 		return "endpoint";
 	}
@@ -94,6 +97,12 @@ static void work(struct device_job *job)
 	case ENDPOINT_GONE:
 		if (ep->backend && ep->backend->gone) /* it is still that one */
 			endpoint_do_detach(ep, &ignored);
+		break;
+	case ENDPOINT_MODE:
+		endpoint_do_mode(ep, op->wish, &op->err);
+		break;
+	case ENDPOINT_SERVE:
+		endpoint_do_serve(ep);
 		break;
 	case ENDPOINT_REFIT:
 		endpoint_do_refit(ep);
@@ -269,6 +278,16 @@ void endpoint_detach(unsigned int id, endpoint_done_fn on_done, void *userdata)
 
 	if (op)
 		submit(op);
+}
+
+void endpoint_mode(unsigned int id, enum serving wish, endpoint_done_fn on_done, void *userdata)
+{
+	struct endpoint_op *op = op_new(ENDPOINT_MODE, id, on_done, userdata);
+
+	if (!op)
+		return;
+	op->wish = wish;
+	submit(op);
 }
 
 void endpoint_ask(struct endpoint *ep, enum endpoint_op_kind kind)

@@ -20,7 +20,9 @@ enum endpoint_op_kind {
 	ENDPOINT_REMOVE,
 	ENDPOINT_ATTACH,
 	ENDPOINT_DETACH,
+	ENDPOINT_MODE, /* who serves the VM's rings */
 	/* The relay's own: */
+	ENDPOINT_SERVE,	  /* the VM's rings by who is best */
 	ENDPOINT_REFIT,	  /* for the VM's queues and memory */
 	ENDPOINT_RESET,	  /* the device was reset by somebody else: set it up again */
 	ENDPOINT_LOOK,	  /* at its link */

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/vhost.h>
 #include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
@@ -31,10 +32,12 @@
 
 /* vhost-user requests */
 #define SET_FEATURES 2
+#define SET_MEM_TABLE 5
 #define RESET_OWNER 4
 #define GET_QUEUE_NUM 17
 
 #define MQ (1ull << VIRTIO_NET_F_MQ)
+#define LOG_ALL (1ull << VHOST_F_LOG_ALL)
 #define SETTLE_NS 3000000l /* a front end sets up its rings one by one */
 
 /* The head of a vhost-user message, as the extern handlers get it. */
@@ -83,16 +86,31 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 	}
 	switch (head->request) {
 	case GET_QUEUE_NUM: /* the library would say 128 */
-		head->payload.u64 = vm->endpoint->options.max_queues;
+		head->payload.u64 = vm->endpoint->queues;
 		head->size = sizeof(head->payload.u64);
 		return RTE_VHOST_MSG_RESULT_REPLY;
 	case RESET_OWNER: /* takes all rings away and tells nobody */
 		atomic_store(&vm->enabled, 0);
 		break;
+	case SET_MEM_TABLE:
+		bridge_memory_changing(&vm->endpoint->bridge);
+		break;
 	case SET_FEATURES: /* so does this one with all but the first pair */
 		if (!(head->payload.u64 & MQ))
 			atomic_fetch_and(&vm->enabled, 3ull);
 		break;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static enum rte_vhost_msg_result after_message(int vid, void *message)
+{
+	const struct vhost_user_head *head = message;
+	struct vm *vm = vm_of(vid);
+
+	if (vm && vm->endpoint && head->request == SET_MEM_TABLE) {
+		bridge_memory_changed(&vm->endpoint->bridge);
+		endpoint_work_later();
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -111,8 +129,10 @@ static struct endpoint *find_by_path(const char *path)
 
 static int new_connection(int vid)
 {
-	static const struct rte_vhost_user_extern_ops handlers = { .pre_msg_handle =
-									   before_message };
+	static const struct rte_vhost_user_extern_ops handlers = {
+		.pre_msg_handle = before_message,
+		.post_msg_handle = after_message,
+	};
 	char path[CONFIG_SOCKET_PATH_MAX + 1];
 	struct vm *vm = vm_of(vid);
 	struct endpoint *ep;
@@ -129,7 +149,7 @@ static int new_connection(int vid)
 	vm->features = 0;
 	vm->enabled = 0;
 	for (unsigned int i = 0; i < VM_RINGS; i++) {
-		vm->rings[i].kick_fd = -1;
+		vm->rings[i].kick_fd = vm->rings[i].call_fd = -1;
 		vm->rings[i].generation++;
 	}
 	tables_unlock();
@@ -185,7 +205,7 @@ static void serve(struct endpoint *ep, struct vm *vm)
 	ep->vm = vm;
 	ep->connects++;
 	clock_gettime(CLOCK_MONOTONIC, &ep->vm_since);
-	if (!ep->pool)
+	if (!ep->pool && ep->device != ENDPOINT_DEVICE_HELD)
 		endpoint_drain_pool(ep);
 	endpoint_update_lanes(ep);
 }
@@ -215,6 +235,7 @@ static int new_device(int vid)
 	}
 	tables_unlock();
 	if (in_service) {
+		bridge_vm_came(&ep->bridge, vm);
 		service_vm_changed(id, true);
 		endpoint_work_later();
 	} else if (ep) {
@@ -259,9 +280,13 @@ static void destroy_device(int vid)
 		endpoint_drop_pool(ep);
 	}
 	tables_unlock();
-	if (served)
+	if (served) {
+		bridge_vm_gone(&ep->bridge, vm);
 		service_vm_changed(id, false);
+		endpoint_work_later();
+	}
 	if (next) {
+		bridge_vm_came(&ep->bridge, next);
 		service_vm_changed(id, true);
 		endpoint_work_later();
 	}
@@ -279,10 +304,13 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 	if (enable && rte_vhost_get_vhost_vring(vid, index, &vring) == 0) {
 		guard_bells(&vm->guard, vring.kickfd, vring.callfd);
 		atomic_store(&ring->kick_fd, vring.kickfd);
+		atomic_store(&ring->call_fd, vring.callfd);
 		atomic_store(&ring->size, vring.size);
 		atomic_fetch_or(&vm->enabled, 1ull << index);
 	} else {
 		atomic_fetch_and(&vm->enabled, ~(1ull << index));
+		atomic_store(&ring->kick_fd, -1);
+		atomic_store(&ring->call_fd, -1);
 	}
 	atomic_fetch_add(&ring->generation, 1);
 	workers_poke();
@@ -290,7 +318,18 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 	return 0;
 }
 
+/* With ring locks held. Only VHOST_F_LOG_ALL can change while the VM runs. */
+static int features_changed(int vid, uint64_t features)
+{
+	struct vm *vm = vm_of(vid);
+
+	if (vm && vm->endpoint && bridge_set_logging(&vm->endpoint->bridge, features & LOG_ALL))
+		endpoint_work_later();
+	return 0;
+}
+
 const struct rte_vhost_device_ops endpoint_vhost_ops = {
+	.features_changed = features_changed,
 	.new_device = new_device,
 	.destroy_device = destroy_device,
 	.vring_state_changed = vring_state_changed,

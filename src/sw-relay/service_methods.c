@@ -90,7 +90,7 @@ static void answer_done(unsigned int id, const struct err *err, void *answer)
 	service_answer(answer, err, NULL);
 }
 
-static void attach_done(unsigned int id, const struct err *err, void *answer)
+static void device_done(unsigned int id, const struct err *err, void *answer)
 {
 	service_answer(answer, err, err->code ? NULL : endpoint_device_json(id));
 }
@@ -162,8 +162,20 @@ static int read_vdev(json_object *params, struct devname *dev, struct err *err)
 				     sizeof(dev->driver_args), err);
 }
 
-static int read_device(json_object *params, struct devname *dev, struct err *err)
+/* Hardware vDPA: the function is known by its address, and opened by its character device. */
+static int read_vdpa(json_object *params, struct backend_request *req, struct err *err)
 {
+	char name[DEVNAME_MAX];
+	int r;
+
+	memcpy(name, req->device.text, sizeof(name));
+	r = devname_parse(&req->device, name, err);
+	return r < 0 ? r : param_string(params, "path", req->chardev, sizeof(req->chardev), err);
+}
+
+static int read_device(json_object *params, struct backend_request *req, struct err *err)
+{
+	struct devname *dev = &req->device;
 	char kind[16];
 	int r;
 
@@ -181,8 +193,12 @@ static int read_device(json_object *params, struct devname *dev, struct err *err
 		dev->kind = DEVNAME_NETDEV;
 		return param_string(params, "netdev", dev->netdev, sizeof(dev->netdev), err);
 	}
+	if (strcmp(kind, "vdpa") == 0)
+		return read_vdpa(params, req, err);
 	return err_set(err, -EINVAL, "params",
-		       "\"kind\" is \"%s\": \"pci\", \"vdev\" or \"netdev\" is allowed", kind);
+		       "\"kind\" is \"%s\": \"pci\", \"vdev\", \"netdev\" or \"vdpa\" is "
+		       "allowed",
+		       kind);
 }
 
 static int do_attach(struct method_call *call, struct err *err)
@@ -195,13 +211,13 @@ static int do_attach(struct method_call *call, struct err *err)
 	r = param_id(call, &id, err);
 	if (r < 0)
 		return r;
-	r = read_device(call->params, &req.device, err);
+	r = read_device(call->params, &req, err);
 	if (r < 0)
 		return r;
 	r = read_mtu(call->params, &req.mtu, err);
 	if (r < 0)
 		return r;
-	endpoint_attach(id, &req, attach_done, take_ptr(call->answer));
+	endpoint_attach(id, &req, device_done, take_ptr(call->answer));
 	return 0;
 }
 
@@ -213,6 +229,27 @@ static int do_detach(struct method_call *call, struct err *err)
 	if (r == 0)
 		endpoint_detach(id, answer_done, take_ptr(call->answer));
 	return r;
+}
+
+static int do_mode(struct method_call *call, struct err *err)
+{
+	enum serving wish;
+	unsigned int id = 0;
+	char mode[16];
+	int r;
+
+	r = param_id(call, &id, err);
+	if (r == 0)
+		r = param_string(call->params, "mode", mode, sizeof(mode), err);
+	if (r < 0)
+		return r;
+	if (serving_parse(mode, &wish) < 0)
+		return err_set(err, -EINVAL, "params",
+			       "\"mode\" is \"%s\": \"auto\", \"direct\", \"shadow\" or "
+			       "\"software\" is allowed",
+			       mode);
+	endpoint_mode(id, wish, device_done, take_ptr(call->answer));
+	return 0;
 }
 
 static int do_pin(struct method_call *call, struct err *err)
@@ -282,6 +319,7 @@ static const struct {
 	{ "endpoint_remove", do_endpoint_remove },
 	{ "attach", do_attach },
 	{ "detach", do_detach },
+	{ "mode", do_mode },
 	{ "pin", do_pin },
 	{ "workers", do_workers },
 	{ "log_level", do_log_level },

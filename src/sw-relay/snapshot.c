@@ -61,8 +61,9 @@ static json_object *offloads_json(uint32_t offloads)
 	return list;
 }
 
-static json_object *device_json(const struct backend *b)
+static json_object *device_json(const struct endpoint *ep)
 {
+	const struct backend *b = ep->backend;
 	json_object *d = json_object_new_object();
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 
@@ -79,6 +80,8 @@ static json_object *device_json(const struct backend *b)
 	add_bool(d, "link", b->ops->link && b->ops->link((struct backend *)b));
 	json_object_object_add(d, "offloads", offloads_json(b->tx_offloads));
 	add_bool(d, "interrupts", b->interrupts);
+	if (b->chardev[0])
+		endpoint_serve_json(ep, d);
 	return d;
 }
 
@@ -86,7 +89,7 @@ json_object *endpoint_device_json(unsigned int id)
 {
 	struct endpoint *ep = endpoint_find(id);
 
-	return ep && ep->backend ? device_json(ep->backend) : NULL;
+	return ep && ep->backend ? device_json(ep) : NULL;
 }
 
 static json_object *rings_json(const struct vm *vm)
@@ -154,7 +157,10 @@ static json_object *direction_json(const struct endpoint *ep, enum lane_directio
 		cpuset_add(&set, cpu);
 		json_object_array_add(cpus, json_object_new_int(cpu));
 	}
-	add_bool(o, "active", any && ep->vm && ep->device == ENDPOINT_DEVICE_STARTED);
+	add_bool(o, "active",
+		 ep->vm &&
+			 ((any && ep->device == ENDPOINT_DEVICE_STARTED) ||
+			  ep->serving.now == SERVING_DIRECT || ep->serving.now == SERVING_SHADOW));
 	json_object_object_add(o, "cpus", cpus);
 	return o;
 }
@@ -216,7 +222,7 @@ static json_object *endpoint_json(const struct endpoint *ep)
 	add_uint(o, "id", ep->options.id);
 	add_text(o, "socket", ep->options.socket);
 	add_text(o, "mode", ep->options.client ? "client" : "server");
-	json_object_object_add(o, "device", ep->backend ? device_json(ep->backend) : NULL);
+	json_object_object_add(o, "device", ep->backend ? device_json(ep) : NULL);
 	json_object_object_add(o, "vm", vm_json(ep));
 	json_object_object_add(o, "vf_to_vm", direction_json(ep, LANE_VF_TO_VM));
 	json_object_object_add(o, "vm_to_vf", direction_json(ep, LANE_VM_TO_VF));

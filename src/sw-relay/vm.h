@@ -23,6 +23,7 @@
 struct vm_ring {
 	_Atomic uint32_t generation; /* counts the changes of state */
 	_Atomic int kick_fd;	     /* the library's; may be closed after a change of generation */
+	_Atomic int call_fd;	     /* likewise */
 	_Atomic uint16_t size;
 };
 

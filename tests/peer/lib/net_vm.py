@@ -79,7 +79,7 @@ class NetVM(FrontEnd):
             self.spare.append(buffer)
             if not self.missing:
                 self.missing = 1
-                if self.header_size == 12:
+                if self.features & bits(NET_MRG_RXBUF):  # else it says nothing (virtio 1.2, 5.1.6.4)
                     (self.missing,) = struct.unpack_from("<H", data, 10)
                 data = data[self.header_size :]
             self.parts.append(data)

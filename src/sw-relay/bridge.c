@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The order of calls that brings a device up is that of virtio 1.2, 3.1.1, with the kernel's
+ * additions (vdpa/vhost_vdpa.h): features, memory, rings, DRIVER_OK. Then every ring is kicked
+ * once: what the VM made available before is announced by nobody else.
+ *
+ * Going from direct to shadow and back is a reset in between. The file stays open, and where the
+ * device keeps its mappings so do they: pinning the VM's memory is what takes long.
+ */
+#include "sw-relay/bridge_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <linux/vhost.h>
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include "common/log.h"
+#include "sw-relay/bridge_shadow.h"
+
+#define VIRTIO_ID_NET 1
+#define NEEDS_RESET 0x40
+/* Bits that are no business of the device: between front end and library, or about queues that the
+ * bridge does not use. */
+#define NOT_FOR_DEVICE                                                                 \
+	(BRIDGE_BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BRIDGE_BIT(VHOST_F_LOG_ALL) |    \
+	 BRIDGE_BIT(VIRTIO_NET_F_CTRL_VQ) | BRIDGE_BIT(VIRTIO_NET_F_CTRL_RX) |         \
+	 BRIDGE_BIT(VIRTIO_NET_F_CTRL_VLAN) | BRIDGE_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
+	 BRIDGE_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BRIDGE_BIT(VIRTIO_NET_F_MQ))
+
+void bridge_init(struct bridge *b, unsigned int id)
+{
+	memset(b, 0, sizeof(*b));
+	pthread_mutex_init(&b->lock, NULL);
+	b->id = id;
+	b->dev.fd = -1;
+	for (unsigned int i = 0; i < VM_RINGS; i++)
+		b->rings[i].kick = b->rings[i].call = -1;
+}
+
+static int check_device(const struct vhost_vdpa *dev, struct err *err)
+{
+	if (dev->device_id != VIRTIO_ID_NET)
+		return err_set(err, -ENOTSUP, "attach",
+			       "%s is no network device (virtio device id %u)", dev->path,
+			       dev->device_id);
+	if (dev->vrings < 2)
+		return err_set(err, -ENOTSUP, "attach",
+			       "%s has %u virtqueues; a network device has two at least", dev->path,
+			       dev->vrings);
+	if (!(dev->features & BRIDGE_BIT(VIRTIO_F_VERSION_1)))
+		return err_set(err, -ENOTSUP, "attach",
+			       "%s does not offer VIRTIO_F_VERSION_1: devices of before virtio 1.0 "
+			       "are not supported",
+			       dev->path);
+	return 0;
+}
+
+static int read_config(struct vhost_vdpa *dev, struct bridge_device *device, struct err *err)
+{
+	struct virtio_net_config config = { 0 };
+	int r = vhost_vdpa_config(dev, 0, &config, sizeof(config), err);
+
+	if (r < 0)
+		return r;
+	device->has_mac = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MAC);
+	memcpy(device->mac, config.mac, sizeof(device->mac));
+	device->mtu = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MTU) ? config.mtu : 0;
+	device->link = !(dev->features & BRIDGE_BIT(VIRTIO_NET_F_STATUS)) ||
+		       config.status & VIRTIO_NET_S_LINK_UP;
+	return 0;
+}
+
+int bridge_set_device(struct bridge *b, const char *path, struct err *err)
+{
+	struct bridge_device device = { 0 };
+	struct vhost_vdpa dev = { .fd = -1 };
+	int r = vhost_vdpa_open(&dev, path, err);
+
+	if (r < 0)
+		return r;
+	r = check_device(&dev, err);
+	if (r == 0)
+		r = read_config(&dev, &device, err);
+	snprintf(device.path, sizeof(device.path), "%s", path);
+	device.features = dev.features;
+	device.vrings = dev.vrings & ~1u;
+	device.vring_size = dev.vring_size;
+	device.has_positions = vhost_vdpa_has_positions(&dev);
+	vhost_vdpa_close(&dev);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	b->device = device;
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
+void bridge_get_device(struct bridge *b, struct bridge_device *device)
+{
+	pthread_mutex_lock(&b->lock);
+	*device = b->device;
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void close_device(struct bridge *b)
+{
+	vhost_vdpa_close(&b->dev);
+	bridge_memory_unmap(b);
+	bridge_rings_drop(b);
+}
+
+/* The device no longer works on the rings, and where they are is known. The file stays open. */
+static void stop(struct bridge *b)
+{
+	struct err err = { 0 };
+
+	if (b->mode == BRIDGE_OFF)
+		return;
+	if (vhost_vdpa_can_suspend(&b->dev) && vhost_vdpa_suspend(&b->dev, &err) < 0)
+		log_warning("relay %u: %s", b->id, err.text);
+	if (vhost_vdpa_reset(&b->dev, &err) < 0) {
+		log_warning("relay %u: %s", b->id, err.text);
+		/* The kernel resets it when the file is closed, and waits for that. */
+		close_device(b);
+	}
+	if (b->mode == BRIDGE_SHADOW)
+		bridge_shadow_stop(b);
+	if (!vhost_vdpa_keeps_maps(&b->dev))
+		bridge_memory_unmap(b);
+	bridge_rings_settle(b);
+	b->mode = BRIDGE_OFF;
+}
+
+static int open_device(struct bridge *b, struct err *err)
+{
+	return b->dev.fd >= 0 ? 0 : vhost_vdpa_open(&b->dev, b->device.path, err);
+}
+
+static unsigned int rings_in_use(const struct bridge *b)
+{
+	return RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, b->device.vrings);
+}
+
+static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)
+{
+	uint64_t features = b->vm->features & b->device.features & ~NOT_FOR_DEVICE;
+
+	/* When to interrupt the VM and when to be kicked by it, a shadow decides itself. */
+	if (mode == BRIDGE_SHADOW)
+		features &= ~BRIDGE_BIT(VIRTIO_RING_F_EVENT_IDX);
+	return features;
+}
+
+static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
+{
+	int r = open_device(b, err);
+
+	if (r == 0)
+		r = vhost_vdpa_negotiate(&b->dev, features_for(b, wanted), err);
+	if (r == 0)
+		r = bridge_memory_update(b, err);
+	b->n_rings = rings_in_use(b);
+	if (r == 0)
+		r = bridge_rings_take(b, err);
+	if (r == 0)
+		r = wanted == BRIDGE_SHADOW ? bridge_shadow_prepare(b, err)
+					    : bridge_rings_direct(b, err);
+	if (r == 0)
+		r = vhost_vdpa_driver_ok(&b->dev, err);
+	if (r < 0)
+		return r;
+	b->mode = wanted;
+	if (wanted == BRIDGE_SHADOW)
+		r = bridge_shadow_start(b, err);
+	else
+		bridge_rings_ring_all(b);
+	return r;
+}
+
+/* Mode off at the end when it fails. */
+static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
+{
+	const int r = bring_up(b, wanted, err);
+
+	if (r < 0) {
+		stop(b);
+		bridge_shadow_stop(b);
+		close_device(b);
+	}
+	return r;
+}
+
+static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
+{
+	if (!b->vm || wanted == BRIDGE_OFF || !b->device.path[0]) {
+		stop(b);
+		close_device(b);
+		return 0;
+	}
+	if (b->mode == wanted)
+		return bridge_rings_refresh(b, err);
+	stop(b);
+	return start(b, wanted, err);
+}
+
+int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&b->lock);
+	r = serve(b, wanted, err);
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+enum bridge_mode bridge_mode(struct bridge *b)
+{
+	enum bridge_mode mode;
+
+	pthread_mutex_lock(&b->lock);
+	mode = b->mode;
+	pthread_mutex_unlock(&b->lock);
+	return mode;
+}
+
+void bridge_drop_device(struct bridge *b)
+{
+	pthread_mutex_lock(&b->lock);
+	stop(b);
+	close_device(b);
+	memset(&b->device, 0, sizeof(b->device));
+	pthread_mutex_unlock(&b->lock);
+}
+
+void bridge_fini(struct bridge *b)
+{
+	bridge_drop_device(b);
+	pthread_mutex_destroy(&b->lock);
+}
+
+void bridge_vm_came(struct bridge *b, struct vm *vm)
+{
+	pthread_mutex_lock(&b->lock);
+	b->vm = vm;
+	b->logging = vm->features & BRIDGE_BIT(VHOST_F_LOG_ALL);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void bridge_vm_gone(struct bridge *b, struct vm *vm)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->vm == vm) {
+		stop(b);
+		close_device(b);
+		b->vm = NULL;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+bool bridge_is_stale(struct bridge *b)
+{
+	bool stale = false;
+
+	pthread_mutex_lock(&b->lock);
+	for (unsigned int i = 0; b->mode != BRIDGE_OFF && i < b->n_rings; i++)
+		stale |= bridge_ring_is_stale(b, i);
+	pthread_mutex_unlock(&b->lock);
+	return stale;
+}
+
+/*
+ * A device that can tell its positions is stopped for it: it may be one that keeps addresses of
+ * this process and not pages (simulators, VDUSE), and the library moves them. The others pin pages,
+ * which stay where they are. A shadow looks at the VM's rings itself.
+ */
+void bridge_memory_changing(struct bridge *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->paused = BRIDGE_OFF;
+	if (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions)) {
+		b->paused = b->mode;
+		stop(b);
+		bridge_memory_unmap(b);
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int follow_memory(struct bridge *b, struct err *err)
+{
+	if (b->paused != BRIDGE_OFF && b->vm)
+		return start(b, b->paused, err);
+	return b->mode == BRIDGE_OFF ? 0 : bridge_memory_update(b, err);
+}
+
+void bridge_memory_changed(struct bridge *b)
+{
+	struct err err = { 0 };
+
+	pthread_mutex_lock(&b->lock);
+	if (follow_memory(b, &err) < 0) {
+		log_error("relay %u: the VM's memory has changed: %s", b->id, err.text);
+		stop(b);
+		close_device(b);
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+bool bridge_set_logging(struct bridge *b, bool on)
+{
+	struct err err = { 0 };
+	bool decide;
+
+	pthread_mutex_lock(&b->lock);
+	decide = b->logging != on && b->device.path[0];
+	b->logging = on;
+	/* From now on no byte may be written untold. */
+	if (on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
+		log_warning("relay %u: %s", b->id, err.text);
+	pthread_mutex_unlock(&b->lock);
+	return decide;
+}
+
+static const char *look(struct bridge *b)
+{
+	struct stat st;
+	uint8_t status;
+
+	if (b->dev.fd < 0)
+		return NULL;
+	if (fstat(b->dev.fd, &st) < 0 || !st.st_nlink)
+		return "the vDPA device was removed";
+	if (vhost_vdpa_get_status(&b->dev, &status, NULL) < 0)
+		return "the vDPA device does not answer any more";
+	if (b->mode != BRIDGE_OFF && status & NEEDS_RESET)
+		return "the vDPA device has failed and wants to be reset";
+	return NULL;
+}
+
+const char *bridge_look(struct bridge *b)
+{
+	const char *why = NULL;
+
+	if (pthread_mutex_trylock(&b->lock) == 0) {
+		why = look(b);
+		pthread_mutex_unlock(&b->lock);
+	}
+	return why;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Direct is the aim. What is in its way, in this order: the VM uses something that the device has
+ * not (software), its memory is being watched (shadow), or the device cannot begin where the rings
+ * are (shadow). What does not work falls back to the next that may: direct, shadow, software.
+ *
+ * From one to the other the VM's rings are nobody's for a moment: lanes are gone before the device
+ * begins, and the device has stopped and the library knows its positions before lanes are made.
+ * Guest notifications are on whenever the device serves, because the library then never touches the
+ * rings; lanes switch them as they like.
+ */
+#include "sw-relay/endpoint_serve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include <linux/vhost.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include <rte_vhost.h>
+
+#include "common/log.h"
+#include "common/virtio_features.h"
+#include "sw-relay/endpoint_internal.h"
+#include "sw-relay/features.h"
+#include "sw-relay/pool.h"
+#include "sw-relay/worker_table.h"
+
+#define BIT(n) (1ull << (n))
+#define RING_PACKED 34
+/* The library finishes these itself, whatever the device has. */
+#define LIBRARYS                                                                                  \
+	(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
+	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU))
+#define PAIR 3ull /* the rings of the first queue pair */
+
+static const char *const names[] = {
+	[SERVING_NOTHING] = "idle",
+	[SERVING_DIRECT] = "direct",
+	[SERVING_SHADOW] = "shadow",
+	[SERVING_SOFTWARE] = "software",
+};
+
+const char *serving_name(enum serving serving)
+{
+	return names[serving];
+}
+
+int serving_parse(const char *text, enum serving *wish)
+{
+	if (!strcmp(text, "auto")) {
+		*wish = SERVING_NOTHING;
+		return 0;
+	}
+	for (unsigned int i = SERVING_DIRECT; i <= SERVING_SOFTWARE; i++) {
+		if (!strcmp(text, names[i])) {
+			*wish = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Features of the socket that the device cannot serve. */
+static uint64_t unserved(uint64_t features, const struct bridge_device *device)
+{
+	return features & ~(device->features | LIBRARYS) & ~BIT(VIRTIO_NET_F_MAC);
+}
+
+static bool rings_have_begun(const struct vm *vm)
+{
+	uint16_t available = 0, used = 0;
+	bool begun = false;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		rte_vhost_get_vring_base(vm->vid, i, &available, &used);
+		begun |= available != 0;
+	}
+	return begun;
+}
+
+struct decision {
+	enum serving serving;
+	char reason[200];
+};
+
+static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision *d)
+{
+	struct bridge_device device;
+	const uint64_t enabled = atomic_load(&vm->enabled);
+	uint64_t lacking;
+
+	bridge_get_device(&ep->bridge, &device);
+	lacking = unserved(vm->features, &device) | (vm->features & BIT(RING_PACKED));
+	d->serving = SERVING_SOFTWARE;
+	if (ep->serving.wish == SERVING_SOFTWARE) {
+		snprintf(d->reason, sizeof(d->reason), "asked for");
+	} else if (lacking) {
+		const unsigned int bit = __builtin_ctzll(lacking);
+		const char *name = feature_name(bit);
+
+		snprintf(d->reason, sizeof(d->reason),
+			 "the VM has agreed on %s%s, which the device cannot serve; it did so "
+			 "before the device was attached",
+			 name ? "VIRTIO_NET_F_" : "a feature", name ? name : "");
+	} else if (enabled & ~PAIR) {
+		snprintf(d->reason, sizeof(d->reason),
+			 "the VM uses several queue pairs, the device is driven with one");
+	} else if (ep->serving.wish == SERVING_SHADOW) {
+		d->serving = SERVING_SHADOW;
+		snprintf(d->reason, sizeof(d->reason), "asked for");
+	} else if (atomic_load(&ep->bridge.logging)) {
+		d->serving = SERVING_SHADOW;
+		snprintf(d->reason, sizeof(d->reason),
+			 "the VM is being migrated: what is written to its memory is recorded");
+	} else if (ep->serving.now == SERVING_SHADOW && !device.has_positions) {
+		d->serving = SERVING_SHADOW;
+		snprintf(d->reason, sizeof(d->reason),
+			 "the device begins at the start of a ring only; direct when the VM sets "
+			 "up its rings anew");
+	} else if (ep->serving.now != SERVING_DIRECT && !device.has_positions &&
+		   rings_have_begun(vm)) {
+		d->serving = SERVING_SHADOW;
+		snprintf(d->reason, sizeof(d->reason),
+			 "the device begins at the start of a ring only; direct when the VM sets "
+			 "up its rings anew");
+	} else {
+		d->serving = SERVING_DIRECT;
+		snprintf(d->reason, sizeof(d->reason), "the device works on the VM's rings");
+	}
+}
+
+static struct vm *current_vm(struct endpoint *ep, uint64_t *connects)
+{
+	struct vm *vm;
+
+	tables_lock();
+	vm = ep->vm;
+	*connects = ep->connects;
+	tables_unlock();
+	return vm;
+}
+
+static struct vm *decide(struct endpoint *ep, struct decision *d, uint64_t *connects)
+{
+	struct vm *vm = current_vm(ep, connects);
+
+	if (vm) {
+		decide_for(ep, vm, d);
+	} else {
+		d->serving = SERVING_NOTHING;
+		snprintf(d->reason, sizeof(d->reason), "no VM is connected");
+	}
+	return vm;
+}
+
+static bool is_hardware(enum serving serving)
+{
+	return serving == SERVING_DIRECT || serving == SERVING_SHADOW;
+}
+
+static enum bridge_mode bridge_mode_of(enum serving serving)
+{
+	if (serving == SERVING_DIRECT)
+		return BRIDGE_DIRECT;
+	return serving == SERVING_SHADOW ? BRIDGE_SHADOW : BRIDGE_OFF;
+}
+
+/* The event thread may have ended it, or begun a shadow. */
+static bool bridge_differs(struct endpoint *ep)
+{
+	return bridge_mode(&ep->bridge) != bridge_mode_of(ep->serving.now);
+}
+
+bool endpoint_needs_serve(struct endpoint *ep)
+{
+	struct decision d;
+	uint64_t connects;
+
+	if (!ep->backend || !ep->backend->chardev[0])
+		return false;
+	decide(ep, &d, &connects);
+	return d.serving != ep->serving.decided || connects != ep->serving.decided_for ||
+	       bridge_differs(ep) || bridge_is_stale(&ep->bridge);
+}
+
+static void set_device(struct endpoint *ep, enum endpoint_device device)
+{
+	tables_lock();
+	ep->device = device;
+	endpoint_update_lanes(ep);
+	tables_unlock();
+}
+
+/* Needs no lanes. */
+static void leave_software(struct endpoint *ep)
+{
+	struct rte_mempool *pool;
+
+	set_device(ep, ENDPOINT_DEVICE_HELD);
+	ep->backend->ops->stop(ep->backend);
+	ep->backend->ops->software(ep->backend, false, NULL);
+	tables_lock();
+	pool = ep->pool;
+	ep->pool = NULL;
+	tables_unlock();
+	pool_put(pool);
+}
+
+static void notifications_on(const struct vm *vm)
+{
+	for (uint16_t i = 0; i < rte_vhost_get_vring_num(vm->vid); i++)
+		rte_vhost_enable_guest_notification(vm->vid, i, 1);
+}
+
+/* Buffers that were returned meanwhile have told nobody. */
+static void interrupt_all(const struct vm *vm)
+{
+	for (uint16_t i = 0; i < rte_vhost_get_vring_num(vm->vid); i++)
+		rte_vhost_vring_call(vm->vid, i);
+}
+
+static int enter_software(struct endpoint *ep, struct vm *vm, struct err *err)
+{
+	int r = bridge_serve(&ep->bridge, BRIDGE_OFF, err);
+
+	if (r == 0)
+		r = ep->backend->ops->software(ep->backend, true, err);
+	if (r == 0)
+		r = endpoint_start_device(ep, err);
+	if (r < 0) {
+		ep->backend->ops->software(ep->backend, false, NULL);
+		return r;
+	}
+	interrupt_all(vm);
+	return 0;
+}
+
+static int enter(struct endpoint *ep, struct vm *vm, enum serving serving, struct err *err)
+{
+	if (serving == SERVING_NOTHING)
+		return bridge_serve(&ep->bridge, BRIDGE_OFF, err);
+	if (serving == SERVING_SOFTWARE)
+		return enter_software(ep, vm, err);
+	notifications_on(vm);
+	return bridge_serve(&ep->bridge, bridge_mode_of(serving), err);
+}
+
+/* The next best. */
+static enum serving fall_back(enum serving serving)
+{
+	return serving == SERVING_DIRECT   ? SERVING_SHADOW
+	       : serving == SERVING_SHADOW ? SERVING_SOFTWARE
+					   : SERVING_NOTHING;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+}
+
+static void tell(struct endpoint *ep, enum serving serving, const char *reason, uint64_t since)
+{
+	struct endpoint_serving *s = &ep->serving;
+
+	tables_lock();
+	if (s->now != serving && serving != SERVING_NOTHING) {
+		s->last_switch_us = now_us() - since;
+		s->switches++;
+		log_info("relay %u: %s: %s (%.1f ms)", ep->options.id, names[serving], reason,
+			 s->last_switch_us / 1e3);
+	}
+	s->now = serving;
+	snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	tables_unlock();
+	service_device_changed(ep->options.id);
+}
+
+static void switch_to(struct endpoint *ep, struct vm *vm, struct decision *d)
+{
+	const uint64_t since = now_us();
+	struct err err = { 0 };
+
+	if (ep->serving.now == SERVING_SOFTWARE)
+		leave_software(ep);
+	while (enter(ep, vm, d->serving, &err) < 0) {
+		log_warning("relay %u: %s cannot serve it: %s", ep->options.id, names[d->serving],
+			    err.text);
+		snprintf(d->reason, sizeof(d->reason), "%s: %s", names[d->serving], err.text);
+		d->serving = fall_back(d->serving);
+		if (d->serving == SERVING_NOTHING) {
+			ep->backend->error = "neither the hardware nor software can serve the VM";
+			break;
+		}
+	}
+	tell(ep, d->serving, d->reason, since);
+}
+
+void endpoint_do_serve(struct endpoint *ep)
+{
+	struct err err = { 0 };
+	struct decision d;
+	uint64_t connects;
+	struct vm *vm;
+
+	if (!ep->backend || !ep->backend->chardev[0] || ep->backend->error)
+		return;
+	vm = decide(ep, &d, &connects);
+	ep->serving.decided = d.serving;
+	ep->serving.decided_for = connects;
+	if (d.serving != ep->serving.now || bridge_differs(ep))
+		switch_to(ep, vm, &d);
+	else if (is_hardware(d.serving) &&
+		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), &err) < 0)
+		log_error("relay %u: %s", ep->options.id, err.text);
+}
+
+/* What a VM that connects from now on may agree on. */
+static void mask_features(struct endpoint *ep, const struct bridge_device *device)
+{
+	uint64_t offered = 0;
+
+	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
+		return;
+	ep->serving.masked =
+		unserved(offered, device) | (offered & (BIT(RING_PACKED) | BIT(VIRTIO_NET_F_MQ)));
+	rte_vhost_driver_disable_features(ep->options.socket, ep->serving.masked);
+}
+
+int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct err *err)
+{
+	struct bridge_device device;
+	struct rte_mempool *old;
+	int r = bridge_set_device(&ep->bridge, backend->chardev, err);
+
+	if (r < 0)
+		return r;
+	bridge_get_device(&ep->bridge, &device);
+	memcpy(backend->mac.addr_bytes, device.mac, sizeof(device.mac));
+	backend->link_up = device.link;
+	memset(&ep->serving, 0, sizeof(ep->serving));
+	mask_features(ep, &device);
+	ep->queues = 1;
+	tables_lock();
+	ep->backend = backend;
+	ep->device = ENDPOINT_DEVICE_HELD;
+	endpoint_update_lanes(ep);
+	old = ep->pool;
+	ep->pool = NULL;
+	tables_unlock();
+	pool_put(old);
+	endpoint_do_serve(ep);
+	return 0;
+}
+
+void endpoint_serve_detach(struct endpoint *ep)
+{
+	bridge_drop_device(&ep->bridge);
+	rte_vhost_driver_enable_features(ep->options.socket, ep->serving.masked);
+	ep->queues = ep->options.max_queues;
+	tables_lock();
+	memset(&ep->serving, 0, sizeof(ep->serving));
+	tables_unlock();
+}
+
+void endpoint_serve_look(struct endpoint *ep)
+{
+	const char *why = bridge_look(&ep->bridge);
+
+	if (!why || ep->backend->error)
+		return;
+	ep->backend->error = why;
+	ep->backend->gone = true;
+	service_device_changed(ep->options.id);
+}
+
+int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
+{
+	if (!ep->backend || !ep->backend->chardev[0])
+		return err_set(err, -EOPNOTSUPP, "mode",
+			       "relay %u is not served by hardware vDPA: there is one mode only",
+			       ep->options.id);
+	tables_lock();
+	ep->serving.wish = wish;
+	tables_unlock();
+	endpoint_do_serve(ep);
+	if (wish == SERVING_NOTHING || ep->serving.now == SERVING_NOTHING ||
+	    ep->serving.now == wish)
+		return 0;
+	return err_set(err, -EOPNOTSUPP, "mode", "relay %u stays %s: %s", ep->options.id,
+		       names[ep->serving.now], ep->serving.reason);
+}
+
+static json_object *masked_json(const struct endpoint *ep)
+{
+	json_object *list = json_object_new_array();
+
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name = feature_name(bit);
+		json_object *o;
+
+		if (!(ep->serving.masked & BIT(bit)) || !name)
+			continue;
+		o = json_object_new_object();
+		json_object_object_add(o, "feature", json_object_new_string(name));
+		json_object_object_add(
+			o, "by",
+			json_object_new_string(
+				bit == RING_PACKED || bit == VIRTIO_NET_F_MQ ? "relay" : "device"));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+void endpoint_serve_json(const struct endpoint *ep, json_object *device)
+{
+	const struct endpoint_serving *s = &ep->serving;
+
+	json_object_object_add(device, "mode", json_object_new_string(names[s->now]));
+	json_object_object_add(device, "mode_reason", json_object_new_string(s->reason));
+	json_object_object_add(device, "switches", json_object_new_uint64(s->switches));
+	json_object_object_add(device, "last_switch_us", json_object_new_uint64(s->last_switch_us));
+	json_object_object_add(device, "masked", masked_json(ep));
+}

@@ -545,9 +545,17 @@ static const struct vdpa_spec on_vf = {
 	.max_vqp = 8,
 };
 
+/* Before one is made, it is asked whether there is one. */
+static void put_no_devices(void)
+{
+	fake_done(0, NULL);
+	fake_next_answer();
+}
+
 TEST_F(vdpa, add) {
 	struct vdpa_spec spec = { .name = "vio4wd4", .mgmt_name = "vdpasim_net" };
 
+	put_no_devices();
 	fake_ack(0, NULL);
 	EXPECT_EQ(0, vdpa_device_add(&on_vf, &self->err));
 	EXPECT_TRUE(asked(VDPA_CMD_DEV_NEW, 0));
@@ -592,6 +600,7 @@ TEST_F(vdpa, add_refused) {
 	spec.has_mac = false;
 	spec.mtu = spec.max_vqp = 0;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_no_devices();
 		fake_ack(cases[i].refusal, cases[i].words);
 		EXPECT_EQ(cases[i].code, vdpa_device_add(&spec, &self->err));
 		EXPECT_EQ(cases[i].code, self->err.code);
@@ -599,23 +608,59 @@ TEST_F(vdpa, add_refused) {
 		fake_next_answer();
 	}
 	/* -EOPNOTSUPP says that there is no vDPA at all. */
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
+}
+
+/* vp_vdpa would make a second one. */
+TEST_F(vdpa, add_where_one_is) {
+	struct vdpa_spec spec = on_vf;
+
+	fake_put(device("vdpa0"));
+	fake_done(0, NULL);
+	EXPECT_EQ(-ENOSPC, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_SAID("pci/0000:05:08.1 is the vDPA device vdpa0 already and cannot be vio4wd3");
+	fake_next_answer();
+	fake_put(device("vio4wd3"));
+	fake_done(0, NULL);
+	EXPECT_EQ(-EEXIST, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_SAID("there is a vDPA device vio4wd3 already");
+	EXPECT_TRUE(asked(VDPA_CMD_DEV_GET, NLM_F_DUMP));
+	fake_next_answer();
+	fake_done(-EIO, NULL);
+	EXPECT_EQ(-EIO, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_TRUE(asked(VDPA_CMD_DEV_GET, NLM_F_DUMP));
+	/* Those of others are no hindrance. */
+	for (int i = 0; i < 2; i++) {
+		snprintf(i ? spec.mgmt_name : spec.mgmt_bus, sizeof(spec.mgmt_bus), "other");
+		fake_next_answer();
+		fake_put(device("vdpa0"));
+		fake_done(0, NULL);
+		fake_next_answer();
+		fake_ack(0, NULL);
+		EXPECT_EQ(0, vdpa_device_add(&spec, &self->err));
+		EXPECT_TRUE(asked(VDPA_CMD_DEV_NEW, 0));
+		spec = on_vf;
+	}
 }
 
 TEST_F(vdpa, what_cannot_be_chosen) {
 	struct vdpa_spec spec = on_vf;
 
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: All provided attributes are not supported");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let all of the MAC address and the MTU and the number of queue "
 		    "pairs be chosen");
 	EXPECT_SAID("vdpa: All provided attributes are not supported; leave some of it out");
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: Some provided attributes are not supported: 0x2400");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let all of the MAC address and the MTU be chosen");
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: Some provided attributes are not supported: 0x1000");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let the number of queue pairs be chosen");
@@ -623,6 +668,7 @@ TEST_F(vdpa, what_cannot_be_chosen) {
 	spec.has_mac = false;
 	spec.mtu = 0;
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("pci/0000:05:08.1 does not let the number of queue pairs be chosen");
@@ -633,6 +679,7 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	struct vdpa_spec spec = on_vf;
 
 	spec.max_vqp = 9;
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.2", true));
@@ -644,6 +691,7 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	/* It was something else. */
 	spec.max_vqp = 8;
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, "mlx5: no");
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.1", true));
@@ -652,12 +700,14 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	EXPECT_SAID("mlx5: no");
 	/* It does not tell how many; it cannot be asked. */
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.1", false));
 	fake_done(0, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_done(-EIO, NULL);

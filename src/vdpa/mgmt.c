@@ -122,6 +122,14 @@ static int cannot_be_chosen(const char *handle, const char *choices, int n, cons
 		       handle, n > 1 ? "all of " : "", choices, why, n > 1 ? "some of it" : "that");
 }
 
+static int exists(const char *name, struct err *err)
+{
+	return err_set(err, -EEXIST, "vDPA",
+		       "there is a vDPA device %s already (`vdpa dev show`); remove it or take "
+		       "another name",
+		       name);
+}
+
 static int not_added(const struct vdpa_spec *spec, int rc, const char *why, struct err *err)
 {
 	char handle[HANDLE_MAX], choices[80];
@@ -131,10 +139,7 @@ static int not_added(const struct vdpa_spec *spec, int rc, const char *why, stru
 	handle_text(spec->mgmt_bus, spec->mgmt_name, handle);
 	switch (rc) {
 	case -EEXIST:
-		return err_set(err, rc, "vDPA",
-			       "there is a vDPA device %s already (`vdpa dev show`); remove it or "
-			       "take another name",
-			       spec->name);
+		return exists(spec->name, err);
 	case -ENODEV:
 		return err_set(
 			err, rc, "vDPA",
@@ -143,8 +148,8 @@ static int not_added(const struct vdpa_spec *spec, int rc, const char *why, stru
 			handle, why);
 	case -ENOSPC:
 		return err_set(err, rc, "vDPA",
-			       "%s has no room for the vDPA device %s: %s; many make one device "
-			       "only, and `vdpa dev show` tells whether it has one",
+			       "%s has no room for the vDPA device %s: %s; `vdpa dev show` lists "
+			       "those that it has",
 			       handle, spec->name, why);
 	case -EPERM:
 		break;
@@ -166,12 +171,44 @@ static int not_added(const struct vdpa_spec *spec, int rc, const char *why, stru
 		       spec->name, why, vdpa_request_next_step(rc));
 }
 
+/*
+ * A function of a bus is one vDPA device. Most drivers refuse a second one; vp_vdpa makes it,
+ * forgets the first, and the kernel crashes with its lock held when that is removed.
+ */
+static int check_free(const struct vdpa_spec *spec, struct err *err)
+{
+	_cleanup_free_ struct vdpa_device *list = NULL;
+	char handle[HANDLE_MAX];
+	size_t n;
+	int rc;
+
+	if (!spec->mgmt_bus[0])
+		return 0;
+	rc = vdpa_device_list(&list, &n, err);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].mgmt_bus, spec->mgmt_bus) != 0 ||
+		    strcmp(list[i].mgmt_name, spec->mgmt_name) != 0)
+			continue;
+		if (!strcmp(list[i].name, spec->name))
+			return exists(spec->name, err);
+		return err_set(err, -ENOSPC, "vDPA",
+			       "%s is the vDPA device %s already and cannot be %s as well; `vdpa "
+			       "dev del %s` removes it",
+			       handle_text(spec->mgmt_bus, spec->mgmt_name, handle), list[i].name,
+			       spec->name, list[i].name);
+	}
+	return rc;
+}
+
 int vdpa_device_add(const struct vdpa_spec *spec, struct err *err)
 {
 	_cleanup_vdpa_request_ struct nl_msg *msg = NULL;
 	char why[VDPA_WHY_MAX];
 	int rc;
 
+	rc = check_free(spec, err);
+	if (rc < 0)
+		return rc;
 	msg = vdpa_request_new(VDPA_CMD_DEV_NEW, 0, &rc, err);
 	if (!msg)
 		return rc;

@@ -4,7 +4,7 @@
  * Management of kernel vDPA: the generic netlink family "vdpa" (linux/vdpa.h). A management device
  * makes vDPA devices: it is the VF itself ("pci/0000:05:08.1") or an auxiliary device below it.
  *
- * Each function opens a socket, makes one request and closes it; any of them may wait for the
+ * Each function opens sockets, makes its requests and closes them; any of them may wait for the
  * kernel (which holds its lock while another device is made), so they belong into a thread for slow
  * calls. The words of the kernel's extended acknowledgement are in err. -EOPNOTSUPP: this kernel
  * has no vDPA (its module is not loaded).
@@ -74,7 +74,8 @@ int vdpa_device_list(struct vdpa_device **list, size_t *n, struct err *err);
 /*
  * -EEXIST: there is a device of that name. -ENODEV: there is no such management device. -ERANGE: it
  * does not offer so many queue pairs. -EINVAL: it does not let one choose what spec asks for, or
- * not that value. -ENOSPC: it makes no more devices. -EPERM: CAP_NET_ADMIN is wanted.
+ * not that value. -ENOSPC: it makes no more devices; one that is on a bus makes one. -EPERM:
+ * CAP_NET_ADMIN is wanted.
  */
 int vdpa_device_add(const struct vdpa_spec *spec, struct err *err);
 /* -ENODEV: there is none. Waits until nobody has its character device open. */

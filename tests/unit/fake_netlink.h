@@ -23,7 +23,7 @@
 #include <netlink/msg.h>
 
 #define FAKE_FAMILY 0x1b
-#define FAKE_ANSWERS 16
+#define FAKE_ANSWERS 24
 
 /* Datagrams that answer one request, each after its length. */
 struct fake_answer {

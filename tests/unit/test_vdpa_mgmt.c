@@ -3,10 +3,10 @@
 /* Management of vDPA: what is asked of the kernel, and what is made of its answers. */
 #include <kselftest_harness.h>
 
-#include "vdpa/message.h"
 #include "vdpa/mgmt.h"
 
 #include "fake_netlink.h"
+#include "vdpa_messages.h"
 
 FIXTURE(vdpa) {
 	struct vdpa_mgmtdev *mgmtdevs;
@@ -52,70 +52,6 @@ FIXTURE_TEARDOWN(vdpa)
 		free(self->counters);                                                    \
 		vdpa_device_vstats("vio4wd3", 5, &self->counters, &self->n, &self->err); \
 	})
-
-/* As one of 5.12 and one of today. */
-static struct nl_msg *mgmtdev(const char *bus, const char *name, bool new)
-{
-	struct nl_msg *msg = fake_message(VDPA_CMD_MGMTDEV_NEW, NLM_F_MULTI);
-
-	if (bus)
-		nla_put_string(msg, VDPA_ATTR_MGMTDEV_BUS_NAME, bus);
-	nla_put_string(msg, VDPA_ATTR_MGMTDEV_DEV_NAME, name);
-	nla_put_u64(msg, VDPA_ATTR_MGMTDEV_SUPPORTED_CLASSES, 1 << 1 | 1 << 2);
-	if (new) {
-		nla_put_u32(msg, VDPA_ATTR_DEV_MGMTDEV_MAX_VQS, 17);
-		nla_put_u64(msg, VDPA_ATTR_DEV_SUPPORTED_FEATURES, 0x300000022ULL);
-	}
-	return msg;
-}
-
-static struct nl_msg *device(const char *name)
-{
-	struct nl_msg *msg = fake_message(VDPA_CMD_DEV_NEW, NLM_F_MULTI);
-
-	nla_put_string(msg, VDPA_ATTR_MGMTDEV_BUS_NAME, "pci");
-	nla_put_string(msg, VDPA_ATTR_MGMTDEV_DEV_NAME, "0000:05:08.1");
-	nla_put_string(msg, VDPA_ATTR_DEV_NAME, name);
-	nla_put_u32(msg, VDPA_ATTR_DEV_ID, 1);
-	nla_put_u32(msg, VDPA_ATTR_DEV_VENDOR_ID, 0x1af4);
-	nla_put_u32(msg, VDPA_ATTR_DEV_MAX_VQS, 5);
-	nla_put_u16(msg, VDPA_ATTR_DEV_MAX_VQ_SIZE, 256);
-	return msg;
-}
-
-static struct nl_msg *net_config(void)
-{
-	struct nl_msg *msg = fake_message(VDPA_CMD_DEV_CONFIG_GET, 0);
-
-	nla_put_string(msg, VDPA_ATTR_DEV_NAME, "vio4wd3");
-	nla_put_u32(msg, VDPA_ATTR_DEV_ID, 1);
-	nla_put_u16(msg, VDPA_ATTR_DEV_NET_STATUS, 1);
-	nla_put_u64(msg, VDPA_ATTR_DEV_NEGOTIATED_FEATURES, 0x100010020ULL);
-	nla_put_u64(msg, VDPA_ATTR_DEV_FEATURES, 0x300010028ULL);
-	nla_put_u16(msg, VDPA_ATTR_DEV_NET_CFG_MTU, 1500);
-	nla_put(msg, VDPA_ATTR_DEV_NET_CFG_MACADDR, 6, "\x52\x54\x00\x00\x00\x07");
-	nla_put_u16(msg, VDPA_ATTR_DEV_NET_CFG_MAX_VQP, 4);
-	return msg;
-}
-
-static void put_counter(struct nl_msg *msg, const char *name, uint64_t value)
-{
-	nla_put_string(msg, VDPA_ATTR_DEV_VENDOR_ATTR_NAME, name);
-	nla_put(msg, VDPA_ATTR_PAD, 0, NULL); /* where u64 has to be aligned */
-	nla_put_u64(msg, VDPA_ATTR_DEV_VENDOR_ATTR_VALUE, value);
-}
-
-static struct nl_msg *vstats(void)
-{
-	struct nl_msg *msg = fake_message(VDPA_CMD_DEV_VSTATS_GET, 0);
-
-	nla_put_string(msg, VDPA_ATTR_DEV_NAME, "vio4wd3");
-	nla_put_u32(msg, VDPA_ATTR_DEV_ID, 1);
-	nla_put_u64(msg, VDPA_ATTR_DEV_NEGOTIATED_FEATURES, 0x100010020ULL);
-	nla_put_u16(msg, VDPA_ATTR_DEV_NET_CFG_MAX_VQP, 4);
-	nla_put_u32(msg, VDPA_ATTR_DEV_QUEUE_INDEX, 5);
-	return msg;
-}
 
 /* Two messages in one datagram. */
 static void put_both(struct nl_msg *a, struct nl_msg *b)
@@ -333,23 +269,6 @@ TEST_F(vdpa, dump_that_fails) {
 	EXPECT_EQ(NULL, self->devices);
 }
 
-/* A message that has all attributes, one of them as the test wants it. */
-static struct nl_msg *with(struct nl_msg *msg, int type, int len, const void *data)
-{
-	struct nlmsghdr *header = nlmsg_hdr(msg);
-	struct nl_msg *result = fake_message(genlmsg_hdr(header)->cmd, header->nlmsg_flags);
-	struct nlattr *attr;
-	int left;
-
-	nla_for_each_attr(attr, genlmsg_attrdata(genlmsg_hdr(header), 0),
-			  genlmsg_attrlen(genlmsg_hdr(header), 0), left) if (nla_type(attr) != type)
-		nla_put(result, nla_type(attr), nla_len(attr), nla_data(attr));
-	if (len >= 0)
-		nla_put(result, type, len, data);
-	nlmsg_free(msg);
-	return result;
-}
-
 #define EXPECT_MALFORMED(read)             \
 	do {                               \
 		EXPECT_EQ(-EBADMSG, read); \
@@ -357,79 +276,7 @@ static struct nl_msg *with(struct nl_msg *msg, int type, int len, const void *da
 		fake_next_answer();        \
 	} while (0)
 
-/* Numbers of any other size, strings that do not end. */
-static const struct {
-	int type, len;
-} wrong[] = {
-	{ VDPA_ATTR_MGMTDEV_BUS_NAME, 0 },
-	{ VDPA_ATTR_MGMTDEV_BUS_NAME, 3 },
-	{ VDPA_ATTR_MGMTDEV_DEV_NAME, 8 },
-	{ VDPA_ATTR_MGMTDEV_SUPPORTED_CLASSES, 4 },
-	{ VDPA_ATTR_DEV_NAME, 8 },
-	{ VDPA_ATTR_DEV_ID, 2 },
-	{ VDPA_ATTR_DEV_ID, 8 },
-	{ VDPA_ATTR_DEV_VENDOR_ID, 3 },
-	{ VDPA_ATTR_DEV_MAX_VQS, 5 },
-	{ VDPA_ATTR_DEV_MAX_VQ_SIZE, 1 },
-	{ VDPA_ATTR_DEV_MAX_VQ_SIZE, 4 },
-	{ VDPA_ATTR_DEV_MIN_VQ_SIZE, 4 },
-	{ VDPA_ATTR_DEV_NET_CFG_MACADDR, 5 },
-	{ VDPA_ATTR_DEV_NET_CFG_MACADDR, 8 },
-	{ VDPA_ATTR_DEV_NET_STATUS, 1 },
-	{ VDPA_ATTR_DEV_NET_CFG_MAX_VQP, 4 },
-	{ VDPA_ATTR_DEV_NET_CFG_MTU, 1 },
-	{ VDPA_ATTR_DEV_NEGOTIATED_FEATURES, 4 },
-	{ VDPA_ATTR_DEV_MGMTDEV_MAX_VQS, 2 },
-	{ VDPA_ATTR_DEV_SUPPORTED_FEATURES, 7 },
-	{ VDPA_ATTR_DEV_QUEUE_INDEX, 2 },
-	{ VDPA_ATTR_DEV_VENDOR_ATTR_NAME, 8 },
-	{ VDPA_ATTR_DEV_VENDOR_ATTR_VALUE, 4 },
-	{ VDPA_ATTR_DEV_FEATURES, 16 },
-	{ VDPA_ATTR_VDPA_DEV_SUPPORTED_FEATURES, 4 },
-};
-
-TEST_F(vdpa, wrong_sizes) {
-	static const char ones[16] = "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1";
-	struct vdpa_counter *counters;
-	struct vdpa_net_config config;
-	struct vdpa_mgmtdev mgmt;
-	struct vdpa_device dev;
-	struct nl_msg *msg;
-	size_t n;
-
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		msg = with(device("vdpa0"), wrong[i].type, wrong[i].len, ones);
-		EXPECT_EQ(-EBADMSG, vdpa_message_device(nlmsg_hdr(msg), &dev))
-		{
-			TH_LOG("attribute %d of %d bytes", wrong[i].type, wrong[i].len);
-		}
-		EXPECT_EQ(-EBADMSG, vdpa_message_mgmtdev(nlmsg_hdr(msg), &mgmt));
-		EXPECT_EQ(-EBADMSG, vdpa_message_net_config(nlmsg_hdr(msg), &config));
-		EXPECT_EQ(-EBADMSG, vdpa_message_counters(nlmsg_hdr(msg), &counters, &n));
-		nlmsg_free(msg);
-	}
-}
-
 TEST_F(vdpa, malformed) {
-	static const int mgmtdev_has[] = { VDPA_ATTR_MGMTDEV_DEV_NAME,
-					   VDPA_ATTR_MGMTDEV_SUPPORTED_CLASSES };
-	static const int device_has[] = { VDPA_ATTR_MGMTDEV_DEV_NAME, VDPA_ATTR_DEV_NAME,
-					  VDPA_ATTR_DEV_ID,	      VDPA_ATTR_DEV_VENDOR_ID,
-					  VDPA_ATTR_DEV_MAX_VQS,      VDPA_ATTR_DEV_MAX_VQ_SIZE };
-	struct vdpa_mgmtdev mgmt;
-	struct vdpa_device dev;
-	struct nl_msg *msg;
-
-	for (size_t i = 0; i < sizeof(mgmtdev_has) / sizeof(int); i++) {
-		msg = with(mgmtdev("pci", "0000:05:08.1", true), mgmtdev_has[i], -1, NULL);
-		EXPECT_EQ(-EBADMSG, vdpa_message_mgmtdev(nlmsg_hdr(msg), &mgmt));
-		nlmsg_free(msg);
-	}
-	for (size_t i = 0; i < sizeof(device_has) / sizeof(int); i++) {
-		msg = with(device("vdpa0"), device_has[i], -1, NULL);
-		EXPECT_EQ(-EBADMSG, vdpa_message_device(nlmsg_hdr(msg), &dev));
-		nlmsg_free(msg);
-	}
 	/* One of many spoils the list. */
 	fake_put(device("vdpa0"));
 	fake_put(with(device("vdpa1"), VDPA_ATTR_DEV_ID, 2, "\1\1"));
@@ -449,80 +296,6 @@ TEST_F(vdpa, malformed) {
 	EXPECT_MALFORMED(get_config());
 	fake_ack(0, NULL);
 	EXPECT_MALFORMED(get_counters());
-}
-
-static int read_mgmtdev(struct nlmsghdr *message)
-{
-	struct vdpa_mgmtdev mgmt;
-
-	return vdpa_message_mgmtdev(message, &mgmt);
-}
-
-static int read_device(struct nlmsghdr *message)
-{
-	struct vdpa_device dev;
-
-	return vdpa_message_device(message, &dev);
-}
-
-/* 1: what it says is as it was sent, or left out. */
-static int read_net_config(struct nlmsghdr *message)
-{
-	struct vdpa_net_config config;
-	const int rc = vdpa_message_net_config(message, &config);
-
-	if (rc < 0)
-		return rc;
-	return (!config.has_link || config.link) && (!config.has_mtu || config.mtu == 1500) &&
-	       (!config.has_mac || !memcmp(config.mac, "\x52\x54\x00\x00\x00\x07", 6)) &&
-	       (!config.has_max_vqp || config.max_vqp == 4);
-}
-
-static int read_counters(struct nlmsghdr *message)
-{
-	struct vdpa_counter *counters;
-	size_t n;
-	const int rc = vdpa_message_counters(message, &counters, &n);
-
-	free(counters);
-	return rc;
-}
-
-/* Nothing is read beyond the end (valgrind). */
-static int read_cut(struct nl_msg *msg, uint32_t len, int (*read)(struct nlmsghdr *message))
-{
-	struct nlmsghdr *cut = malloc(len);
-	int rc;
-
-	memcpy(cut, nlmsg_hdr(msg), len);
-	cut->nlmsg_len = len;
-	rc = read(cut);
-	free(cut);
-	return rc;
-}
-
-TEST_F(vdpa, truncated) {
-	struct nl_msg *msgs[] = { mgmtdev("pci", "0000:05:08.1", false), device("vdpa0"),
-				  net_config(), vstats() };
-	const uint32_t device_len = nlmsg_hdr(msgs[1])->nlmsg_len - 2; /* of padding */
-	const uint32_t counters_at = nlmsg_hdr(msgs[3])->nlmsg_len;
-	uint32_t len;
-
-	for (len = NLMSG_HDRLEN; len < nlmsg_hdr(msgs[0])->nlmsg_len; len++)
-		EXPECT_EQ(-EBADMSG, read_cut(msgs[0], len, read_mgmtdev));
-	for (len = NLMSG_HDRLEN; len < device_len; len++)
-		EXPECT_EQ(-EBADMSG, read_cut(msgs[1], len, read_device));
-	EXPECT_EQ(0, read_cut(msgs[1], len, read_device));
-	/* Between two attributes it is one of an older kernel. */
-	for (len = NLMSG_HDRLEN; len < nlmsg_hdr(msgs[2])->nlmsg_len; len++)
-		EXPECT_EQ(1, read_cut(msgs[2], len, read_net_config) == -EBADMSG ||
-				     read_cut(msgs[2], len, read_net_config) == 1);
-	EXPECT_EQ(-EBADMSG, read_cut(msgs[2], len - 5, read_net_config));
-	put_counter(msgs[3], "received_desc", 1);
-	for (len = counters_at + 1; len < nlmsg_hdr(msgs[3])->nlmsg_len; len++)
-		EXPECT_EQ(-EBADMSG, read_cut(msgs[3], len, read_counters));
-	for (size_t i = 0; i < sizeof(msgs) / sizeof(msgs[0]); i++)
-		nlmsg_free(msgs[i]);
 }
 
 /* An error message that is too short for what it has to say. */
@@ -545,9 +318,17 @@ static const struct vdpa_spec on_vf = {
 	.max_vqp = 8,
 };
 
+/* Before one is made, it is asked whether there is one. */
+static void put_no_devices(void)
+{
+	fake_done(0, NULL);
+	fake_next_answer();
+}
+
 TEST_F(vdpa, add) {
 	struct vdpa_spec spec = { .name = "vio4wd4", .mgmt_name = "vdpasim_net" };
 
+	put_no_devices();
 	fake_ack(0, NULL);
 	EXPECT_EQ(0, vdpa_device_add(&on_vf, &self->err));
 	EXPECT_TRUE(asked(VDPA_CMD_DEV_NEW, 0));
@@ -592,6 +373,7 @@ TEST_F(vdpa, add_refused) {
 	spec.has_mac = false;
 	spec.mtu = spec.max_vqp = 0;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		put_no_devices();
 		fake_ack(cases[i].refusal, cases[i].words);
 		EXPECT_EQ(cases[i].code, vdpa_device_add(&spec, &self->err));
 		EXPECT_EQ(cases[i].code, self->err.code);
@@ -599,23 +381,59 @@ TEST_F(vdpa, add_refused) {
 		fake_next_answer();
 	}
 	/* -EOPNOTSUPP says that there is no vDPA at all. */
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
+}
+
+/* vp_vdpa would make a second one. */
+TEST_F(vdpa, add_where_one_is) {
+	struct vdpa_spec spec = on_vf;
+
+	fake_put(device("vdpa0"));
+	fake_done(0, NULL);
+	EXPECT_EQ(-ENOSPC, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_SAID("pci/0000:05:08.1 is the vDPA device vdpa0 already and cannot be vio4wd3");
+	fake_next_answer();
+	fake_put(device("vio4wd3"));
+	fake_done(0, NULL);
+	EXPECT_EQ(-EEXIST, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_SAID("there is a vDPA device vio4wd3 already");
+	EXPECT_TRUE(asked(VDPA_CMD_DEV_GET, NLM_F_DUMP));
+	fake_next_answer();
+	fake_done(-EIO, NULL);
+	EXPECT_EQ(-EIO, vdpa_device_add(&on_vf, &self->err));
+	EXPECT_TRUE(asked(VDPA_CMD_DEV_GET, NLM_F_DUMP));
+	/* Those of others are no hindrance. */
+	for (int i = 0; i < 2; i++) {
+		snprintf(i ? spec.mgmt_name : spec.mgmt_bus, sizeof(spec.mgmt_bus), "other");
+		fake_next_answer();
+		fake_put(device("vdpa0"));
+		fake_done(0, NULL);
+		fake_next_answer();
+		fake_ack(0, NULL);
+		EXPECT_EQ(0, vdpa_device_add(&spec, &self->err));
+		EXPECT_TRUE(asked(VDPA_CMD_DEV_NEW, 0));
+		spec = on_vf;
+	}
 }
 
 TEST_F(vdpa, what_cannot_be_chosen) {
 	struct vdpa_spec spec = on_vf;
 
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: All provided attributes are not supported");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let all of the MAC address and the MTU and the number of queue "
 		    "pairs be chosen");
 	EXPECT_SAID("vdpa: All provided attributes are not supported; leave some of it out");
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: Some provided attributes are not supported: 0x2400");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let all of the MAC address and the MTU be chosen");
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, "vdpa: Some provided attributes are not supported: 0x1000");
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("does not let the number of queue pairs be chosen");
@@ -623,6 +441,7 @@ TEST_F(vdpa, what_cannot_be_chosen) {
 	spec.has_mac = false;
 	spec.mtu = 0;
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EOPNOTSUPP, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	EXPECT_SAID("pci/0000:05:08.1 does not let the number of queue pairs be chosen");
@@ -633,6 +452,7 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	struct vdpa_spec spec = on_vf;
 
 	spec.max_vqp = 9;
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.2", true));
@@ -644,6 +464,7 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	/* It was something else. */
 	spec.max_vqp = 8;
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, "mlx5: no");
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.1", true));
@@ -652,12 +473,14 @@ TEST_F(vdpa, more_queue_pairs_than_offered) {
 	EXPECT_SAID("mlx5: no");
 	/* It does not tell how many; it cannot be asked. */
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_put(mgmtdev("pci", "0000:05:08.1", false));
 	fake_done(0, NULL);
 	EXPECT_EQ(-EINVAL, vdpa_device_add(&spec, &self->err));
 	fake_next_answer();
+	put_no_devices();
 	fake_ack(-EINVAL, NULL);
 	fake_next_answer();
 	fake_done(-EIO, NULL);

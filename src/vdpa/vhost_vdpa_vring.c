@@ -161,8 +161,8 @@ static int find_own_space(struct vhost_vdpa *dev, uint32_t index, uint32_t *spac
 		return rc;
 	if (*space == 0 || *space >= spaces)
 		return err_set(err, -EOPNOTSUPP, STEP,
-			       "%s: ring %u (group %u) can have no address space of its own, the "
-			       "device has %u",
+			       "%s: ring %u can have no address space of its own: it is in group "
+			       "%u, and the device has %u spaces",
 			       dev->path, index, *space, spaces);
 	for (uint32_t i = 0; i < dev->vrings; i++) {
 		rc = group_of(dev, i, &group, err);

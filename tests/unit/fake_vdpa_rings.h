@@ -33,7 +33,7 @@ static inline void fake_start_ring(struct fake_vdpa *dev, unsigned int index)
 	const uint64_t parts[] = { ring->desc, ring->avail, ring->used };
 
 	ring->interrupts = ring->has_call;
-	ring->seen = ring->base;
+	ring->seen = ring->done = ring->base;
 	ring->kicked = ring->broken = false;
 	if (!ring->enabled)
 		return;
@@ -48,8 +48,19 @@ static inline void fake_start_ring(struct fake_vdpa *dev, unsigned int index)
 	}
 }
 
+/* A running device sees the rings that have been kicked; before, kicks are lost. */
+static inline void fake_take_kicks(struct fake_vdpa *dev)
+{
+	struct epoll_event events[FAKE_RINGS];
+	const int n = epoll_wait(dev->epoll, events, FAKE_RINGS, 0);
+
+	for (int i = 0; i < n; i++)
+		dev->rings[events[i].data.u32].kicked = true;
+}
+
 static inline void fake_start(struct fake_vdpa *dev)
 {
+	fake_take_kicks(dev);
 	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		fake_complain(dev, "DRIVER_OK without FEATURES_OK");
 	if (dev->fails_to_start)
@@ -116,7 +127,7 @@ static inline int fake_set_base(struct fake_vdpa *dev, struct fake_ring *ring, u
 	    (base != initial || ring->enabled || !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK)))
 		return -EOPNOTSUPP;
 	ring->base = base;
-	ring->seen = base;
+	ring->seen = ring->done = base;
 	return 0;
 }
 

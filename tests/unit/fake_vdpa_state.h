@@ -58,7 +58,7 @@ struct fake_ring {
 	bool has_call;	 /* the device was told of call since it was reset */
 	bool interrupts; /* there is an interrupt for it */
 	bool enabled, kicked, broken;
-	uint16_t seen; /* split: the next available entry */
+	uint16_t seen, done; /* split: the next available entry, the next used one */
 };
 
 struct fake_vdpa {
@@ -98,7 +98,9 @@ struct fake_vdpa {
 	unsigned int n_maps, calls;
 	char log[8192], complaints[1024];
 	/* fake_vdpa_net.h */
-	unsigned int pairs, frames, dropped, faults;
+	unsigned int pairs; /* in use */
+	unsigned int frames, dropped;
+	unsigned int faults; /* what is not mapped was accessed */
 	uint8_t mac[6];
 	bool promiscuous;
 	pthread_t thread;

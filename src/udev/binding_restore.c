@@ -49,8 +49,7 @@ static void restore_attributes(const char *root, const struct vf *vf,
 
 	/* A VF that has never left its driver may use an address of its own choice, which the PF
 	 * repeats: taken from the PF it would no longer receive anything. */
-	if (vf_settings(root, vf, &now, NULL) == 0 &&
-	    !memcmp(now.mac, wanted.mac, sizeof(now.mac)))
+	if (vf_settings(root, vf, &now, NULL) == 0 && !memcmp(now.mac, wanted.mac, sizeof(now.mac)))
 		wanted.has_mac = false;
 	rc = sriov_set_attributes(vf->pf_netdev, vf->index, &wanted, &err);
 	if (rc < 0 && rc != -ENODEV)

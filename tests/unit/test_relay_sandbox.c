@@ -195,7 +195,7 @@ TEST(a_device_is_not_reset_twice)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_GET_INFO, NULL));
 	EXPECT_EQ(ENOTTY, errno); /* by the file, not by the filter */
-	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+	EXPECT_EQ(-1, ioctl(fd, VFIO_DEVICE_IOEVENTFD, NULL));
 	EXPECT_EQ(EPERM, errno);
 	close(fd);
 }

@@ -182,7 +182,7 @@ def test_removed_under_traffic(scene: Scene, relay: RelayAlone, way: str) -> Non
         relay.detach(0)
     assert relay.endpoint(0)["vm"]["connected"]
     scene.attach()
-    relay.wait_files(files)
+    relay.wait_files(files, 2)
 
 
 def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
@@ -190,9 +190,9 @@ def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
     bdf = scene.pf.vf(STACK).bdf
 
     def used() -> Dict[str, object]:
+        counts = {k: n for k, n in relay.resources().items() if k != "fds"}
         return {
-            "resources": relay.resources(),
-            "files": relay.open_files(),
+            "resources": counts,
             "threads": relay.status("Threads"),
             "hugetlb": relay.status("HugetlbPages"),
         }
@@ -200,10 +200,12 @@ def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
     relay.attach(STACK, bdf)
     relay.detach(STACK)
     before = used()
+    files = relay.open_files()
     for _ in range(OPENS):
         relay.attach(STACK, bdf)
         relay.detach(STACK)
-    until(lambda: used() == before, "all is as before")
+    assert used() == before
+    relay.wait_files(files, 2)
     scene.vms.flow()
 
 
@@ -215,7 +217,7 @@ def test_first_and_last_device(scene: Scene, relay: RelayAlone) -> None:
         relay.detach(1)
         assert relay.vfio_files() == []
         scene.attach()
-    relay.wait_files(files)
+    relay.wait_files(files, 2)
 
 
 def test_memory_comes_and_goes(scene: Scene, relay: RelayAlone) -> None:

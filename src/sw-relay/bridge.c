@@ -80,7 +80,7 @@ static int read_config(struct vhost_vdpa *dev, struct bridge_device *device, str
 int bridge_set_device(struct bridge *b, const char *path, struct err *err)
 {
 	struct bridge_device device = { 0 };
-	struct vhost_vdpa dev = { .fd = -1 };
+	struct vhost_vdpa dev = VHOST_VDPA_CLOSED;
 	int r = vhost_vdpa_open(&dev, path, err);
 
 	if (r < 0)

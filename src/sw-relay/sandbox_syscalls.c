@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/vfio.h>
-#include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -247,8 +246,6 @@ static const struct {
 	unsigned long mask;
 	unsigned long value;
 } ioctls[] = {
-	/* vDPA: all of a character device that the relay was given */
-	{ 0xff00, VHOST_VIRTIO << 8 },
 	/* VFIO: a group into a container, a device out of the group, its registers, its interrupts,
 	 * the memory it may reach */
 	{ 0xffffffff, VFIO_GET_API_VERSION },

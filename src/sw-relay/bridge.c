@@ -179,8 +179,7 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	b->mode = wanted;
 	if (wanted == BRIDGE_SHADOW)
 		r = bridge_shadow_start(b, err);
-	else
-		bridge_rings_ring_all(b);
+	bridge_rings_ring_all(b);
 	return r;
 }
 

@@ -103,6 +103,19 @@ TEST_F(bridge, first_kick) {
 	EXPECT_EQ(1, guest_receive(self->guest, 0));
 }
 
+/* An interrupt that the device owed when it was stopped, too. */
+TEST_F(bridge, first_interrupt) {
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	for (unsigned int mode = BRIDGE_DIRECT; mode <= BRIDGE_SHADOW; mode++) {
+		ASSERT_EQ(0, serve(BRIDGE_OFF));
+		guest_called(self->guest->rings[0].call);
+		guest_called(self->guest->rings[1].call);
+		ASSERT_EQ(0, serve(mode));
+		EXPECT_TRUE(guest_called(self->guest->rings[0].call));
+		EXPECT_TRUE(guest_called(self->guest->rings[1].call));
+	}
+}
+
 /* The library's own positions are those of before. */
 TEST_F(bridge, positions_of_all_rings) {
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));

@@ -189,6 +189,9 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	const int r = bring_up(b, wanted, err);
 
 	if (r < 0) {
+		/* It may have said so that it takes no position but 0. */
+		if (r == -EOPNOTSUPP && b->dev.fd >= 0)
+			b->device.has_positions &= vhost_vdpa_has_positions(&b->dev);
 		stop(b);
 		bridge_shadow_stop(b);
 		close_device(b);

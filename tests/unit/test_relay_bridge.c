@@ -165,6 +165,21 @@ TEST_F(bridge, device_that_begins_at_0) {
 	EXPECT_EQ(1, guest_receive(self->guest, 0));
 }
 
+/* One that can be suspended and does not take its own positions back. */
+TEST_F(bridge, device_that_refuses_a_position) {
+	self->fake->only_base_0 = true;
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	guest_fill(self->guest, 0, PLAIN);
+	guest_send(self->guest, 1, 0, PLAIN);
+	EXPECT_EQ(1, run());
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	EXPECT_EQ(-EOPNOTSUPP, serve(BRIDGE_DIRECT));
+	EXPECT_POSITIONS(1, 1);
+	/* It is not asked again. */
+	EXPECT_FALSE(self->bridge->device.has_positions);
+	EXPECT_EQ(0, serve(BRIDGE_SHADOW));
+}
+
 /* New eventfds get the numbers of those that were closed. */
 TEST_F(bridge, other_descriptors_of_the_same_number) {
 	struct guest_ring *rings = self->guest->rings;

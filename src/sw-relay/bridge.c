@@ -201,15 +201,23 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 
 static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 {
+	int r;
+
 	if (!b->vm || wanted == BRIDGE_OFF || !b->device.path[0]) {
 		stop(b);
 		close_device(b);
 		return 0;
 	}
-	if (b->mode == wanted)
-		return bridge_rings_refresh(b, err);
-	stop(b);
-	return start(b, wanted, err);
+	if (b->mode != wanted) {
+		stop(b);
+		return start(b, wanted, err);
+	}
+	r = bridge_rings_refresh(b, err);
+	if (r < 0) {
+		stop(b);
+		close_device(b);
+	}
+	return r;
 }
 
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err)

@@ -235,6 +235,16 @@ TEST_F(bridge, ring_that_is_switched_off) {
 	EXPECT_LOG("ring 0 call, ring 0 kick");
 }
 
+TEST_F(bridge, descriptors_that_are_refused) {
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	guest_ring_on(self->guest, 1, true);
+	self->fake->fail_on = "ring 1 kick";
+	self->fake->fail_with = -EINVAL;
+	EXPECT_EQ(-EINVAL, serve(BRIDGE_DIRECT));
+	EXPECT_SERVED(BRIDGE_OFF);
+	EXPECT_EQ(-1, self->fake->fd);
+}
+
 /* Every call of bring-up fails once. */
 TEST_F(bridge, errors_of_bring_up) {
 	const int fds = count_fds();

@@ -172,11 +172,13 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	if (r == 0)
 		r = wanted == BRIDGE_SHADOW ? bridge_shadow_prepare(b, err)
 					    : bridge_rings_direct(b, err);
-	if (r == 0)
-		r = vhost_vdpa_driver_ok(&b->dev, err);
 	if (r < 0)
 		return r;
+	/* It may begin although it says that it does not: from here on it has to be stopped. */
 	b->mode = wanted;
+	r = vhost_vdpa_driver_ok(&b->dev, err);
+	if (r < 0)
+		return r;
 	if (wanted == BRIDGE_SHADOW)
 		r = bridge_shadow_start(b, err);
 	bridge_rings_ring_all(b);

@@ -288,6 +288,22 @@ TEST_F(bridge, device_that_does_not_start) {
 	EXPECT_EQ(-1, self->fake->fd);
 }
 
+/* It has begun, but its status cannot be read any more. */
+TEST_F(bridge, error_after_it_began) {
+	unsigned int calls;
+
+	ASSERT_EQ(0, come(self));
+	self->fake->calls = 0;
+	ASSERT_EQ(0, serve(BRIDGE_DIRECT));
+	calls = self->fake->calls;
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	self->guest->rings[0].vring.used->idx = 2;
+	self->fake->fail_at = calls;
+	self->fake->fail_with = -EIO;
+	EXPECT_EQ(-EIO, serve(BRIDGE_DIRECT));
+	EXPECT_POSITIONS(2, 0);
+}
+
 TEST_F(bridge, wishes_without_vm_or_device) {
 	EXPECT_EQ(0, serve(BRIDGE_DIRECT));
 	EXPECT_SERVED(BRIDGE_OFF);

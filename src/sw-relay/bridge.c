@@ -62,18 +62,34 @@ static int check_device(const struct vhost_vdpa *dev, struct err *err)
 	return 0;
 }
 
+/* A part of the configuration is there only with its feature. */
+static int read_part(struct vhost_vdpa *dev, unsigned int feature, size_t offset, void *part,
+		     size_t size, struct err *err)
+{
+	if (!(dev->features & BRIDGE_BIT(feature)))
+		return 0;
+	return vhost_vdpa_config(dev, offset, part, size, err);
+}
+
+#define READ_PART(feature, field)                                                         \
+	read_part(dev, feature, offsetof(struct virtio_net_config, field), &config.field, \
+		  sizeof(config.field), err)
+
 static int read_config(struct vhost_vdpa *dev, struct bridge_device *device, struct err *err)
 {
-	struct virtio_net_config config = { 0 };
-	int r = vhost_vdpa_config(dev, 0, &config, sizeof(config), err);
+	struct virtio_net_config config = { .status = VIRTIO_NET_S_LINK_UP };
+	int r = READ_PART(VIRTIO_NET_F_MAC, mac);
 
+	if (r == 0)
+		r = READ_PART(VIRTIO_NET_F_STATUS, status);
+	if (r == 0)
+		r = READ_PART(VIRTIO_NET_F_MTU, mtu);
 	if (r < 0)
 		return r;
 	device->has_mac = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MAC);
 	memcpy(device->mac, config.mac, sizeof(device->mac));
-	device->mtu = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MTU) ? config.mtu : 0;
-	device->link = !(dev->features & BRIDGE_BIT(VIRTIO_NET_F_STATUS)) ||
-		       config.status & VIRTIO_NET_S_LINK_UP;
+	device->mtu = config.mtu;
+	device->link = config.status & VIRTIO_NET_S_LINK_UP;
 	return 0;
 }
 

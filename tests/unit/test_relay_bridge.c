@@ -334,6 +334,25 @@ TEST_F(bridge, devices_that_will_not_do) {
 	self->fake->open_error = 0;
 }
 
+/* QEMU's have as much of it as their features need. */
+TEST_F(bridge, short_configuration) {
+	struct bridge_device device;
+
+	self->fake->features &= ~FAKE_BIT(VIRTIO_NET_F_MTU);
+	self->fake->config_size = 8;
+	ASSERT_EQ(0, bridge_set_device(self->bridge, PATH, &self->err));
+	bridge_get_device(self->bridge, &device);
+	EXPECT_TRUE(device.has_mac);
+	EXPECT_EQ(0x52, device.mac[0]);
+	EXPECT_EQ(2, device.mac[5]);
+	EXPECT_TRUE(device.link);
+	EXPECT_EQ(0, device.mtu);
+	self->fake->config.status = 0;
+	ASSERT_EQ(0, bridge_set_device(self->bridge, PATH, &self->err));
+	bridge_get_device(self->bridge, &device);
+	EXPECT_FALSE(device.link);
+}
+
 TEST_F(bridge, device_that_fails) {
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
 	EXPECT_EQ(NULL, bridge_look(self->bridge));

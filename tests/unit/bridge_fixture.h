@@ -91,6 +91,14 @@ FIXTURE_TEARDOWN(bridge)
 #define serve(how) bridge_serve(self->bridge, how, &self->err)
 #define run() fake_vdpa_run(self->fake)
 
+/* vp_vdpa. */
+static inline void receives_from_0_only(struct fake_vdpa *fake)
+{
+	fake->only_base_0 = true;
+	fake->backend_features &=
+		~(FAKE_BIT(VHOST_BACKEND_F_SUSPEND) | FAKE_BIT(VHOST_BACKEND_F_RESUME));
+}
+
 /* The device is attached and the VM is there. */
 static inline int come(FIXTURE_DATA(bridge) * self)
 {

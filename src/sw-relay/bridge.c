@@ -144,14 +144,15 @@ static void stop(struct bridge *b)
 	if (vhost_vdpa_reset(&b->dev, &err) < 0) {
 		log_warning("relay %u: %s", b->id, err.text);
 		/* The kernel resets it when the file is closed, and waits for that. */
-		close_device(b);
+		vhost_vdpa_close(&b->dev);
 	}
-	if (b->mode == BRIDGE_SHADOW)
-		bridge_shadow_stop(b);
-	if (!vhost_vdpa_keeps_maps(&b->dev))
-		bridge_memory_unmap(b);
+	bridge_shadow_stop(b);
 	bridge_rings_settle(b);
 	b->mode = BRIDGE_OFF;
+	if (b->dev.fd < 0)
+		close_device(b);
+	else if (!vhost_vdpa_keeps_maps(&b->dev))
+		bridge_memory_unmap(b);
 }
 
 static int open_device(struct bridge *b, struct err *err)
@@ -213,7 +214,7 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		if (r == -EOPNOTSUPP && b->dev.fd >= 0)
 			b->device.has_positions &= vhost_vdpa_has_positions(&b->dev);
 		stop(b);
-		bridge_shadow_stop(b);
+		bridge_shadow_stop(b); /* one that has not begun */
 		close_device(b);
 	}
 	return r;

@@ -99,6 +99,24 @@ TEST_F(bridge, last_completions) {
 		EXPECT_EQ(i, guest_receive(self->guest, 0));
 }
 
+/* The reset fails: then the file is closed, and what the device has done counts all the same. */
+TEST_F(bridge, last_completions_of_a_device_that_fails) {
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	guest_called(self->guest->rings[0].call);
+	guest_fill(self->guest, 0, TABLE);
+	self->fake->rings[0].interrupts = self->fake->rings[1].interrupts = false;
+	self->bridge->logging = true;
+	guest_send(self->guest, 1, 3, PLAIN);
+	while (run() == 0)
+		;
+	self->fake->gone = true;
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	EXPECT_EQ(-1, self->fake->fd);
+	EXPECT_POSITIONS(1, 1);
+	EXPECT_TRUE(guest_called(self->guest->rings[0].call));
+	EXPECT_NE(NULL, strstr(self->guest->log, "0x80000000+12, 0x8000000c+60"));
+}
+
 TEST_F(bridge, no_logging) {
 	fake_vdpa_start(self->fake);
 	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));

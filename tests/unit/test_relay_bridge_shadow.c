@@ -117,6 +117,34 @@ TEST_F(bridge, last_completions_of_a_device_that_fails) {
 	EXPECT_NE(NULL, strstr(self->guest->log, "0x80000000+12, 0x8000000c+60"));
 }
 
+/* Exactly what was written, and not before it was. */
+TEST_F(bridge, logging) {
+	self->guest->vm.features |= FAKE_BIT(VHOST_F_LOG_ALL);
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	EXPECT_TRUE(self->bridge->logging);
+	for (enum guest_shape shape = PLAIN; shape < GUEST_SHAPES; shape++)
+		guest_offer(self->guest, 0, 2048, shape);
+	fake_vdpa_start(self->fake);
+	for (unsigned int i = 0; i < GUEST_SHAPES; i++) {
+		guest_send(self->guest, 1, i, PLAIN);
+		EXPECT_TRUE(wait_used(self->guest, 0, i + 1));
+		EXPECT_TRUE(wait_used(self->guest, 1, i + 1));
+	}
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	EXPECT_NE(NULL, strstr(self->guest->log, "0x80000000+72, used 0 4+8 (0), used 0 2+2"));
+	EXPECT_NE(NULL, strstr(self->guest->log,
+			       "0x80001000+12, 0x8000100c+60, used 0 12+8 (2), used 0 2+2"));
+	EXPECT_NE(NULL, strstr(self->guest->log,
+			       "0x80002000+12, 0x8000200c+60, used 0 20+8 (4), used 0 2+2"));
+	EXPECT_NE(NULL, strstr(self->guest->log,
+			       "0x80003000+12, 0x8000300c+60, used 0 28+8 (6), used 0 2+2"));
+	/* What was sent was not written. */
+	EXPECT_NE(NULL, strstr(self->guest->log, "used 1 4+8 (0), used 1 2+2"));
+	EXPECT_EQ(NULL, strstr(self->guest->log, "0x80008"));
+	/* By what the VM is asked to kick. */
+	EXPECT_NE(NULL, strstr(self->guest->log, "used 0 132+2"));
+}
+
 TEST_F(bridge, no_logging) {
 	fake_vdpa_start(self->fake);
 	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));

@@ -311,11 +311,12 @@ bool bridge_is_stale(struct bridge *b)
  * this process and not pages (simulators, VDUSE), and the library moves them. The others pin pages,
  * which stay where they are. A shadow looks at the VM's rings itself.
  */
-void bridge_memory_changing(struct bridge *b)
+void bridge_memory_changing(struct bridge *b, const struct vm *vm)
 {
 	pthread_mutex_lock(&b->lock);
 	b->paused = BRIDGE_OFF;
-	if (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions)) {
+	if (b->vm == vm &&
+	    (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions))) {
 		b->paused = b->mode;
 		stop(b);
 		bridge_memory_unmap(b);
@@ -325,17 +326,17 @@ void bridge_memory_changing(struct bridge *b)
 
 static int follow_memory(struct bridge *b, struct err *err)
 {
-	if (b->paused != BRIDGE_OFF && b->vm)
+	if (b->paused != BRIDGE_OFF)
 		return start(b, b->paused, err);
 	return b->mode == BRIDGE_OFF ? 0 : bridge_memory_update(b, err);
 }
 
-void bridge_memory_changed(struct bridge *b)
+void bridge_memory_changed(struct bridge *b, const struct vm *vm)
 {
 	struct err err = { 0 };
 
 	pthread_mutex_lock(&b->lock);
-	if (follow_memory(b, &err) < 0) {
+	if (b->vm == vm && follow_memory(b, &err) < 0) {
 		log_error("relay %u: the VM's memory has changed: %s", b->id, err.text);
 		stop(b);
 		close_device(b);
@@ -343,16 +344,17 @@ void bridge_memory_changed(struct bridge *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-bool bridge_set_logging(struct bridge *b, bool on)
+bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on)
 {
 	struct err err = { 0 };
 	bool decide;
 
 	pthread_mutex_lock(&b->lock);
-	decide = b->logging != on && b->device.path[0];
-	b->logging = on;
+	decide = b->vm == vm && b->logging != on && b->device.path[0];
+	if (b->vm == vm)
+		b->logging = on;
 	/* From now on no byte may be written untold. */
-	if (on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
+	if (b->vm == vm && on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
 		log_warning("relay %u: %s", b->id, err.text);
 	pthread_mutex_unlock(&b->lock);
 	return decide;

@@ -152,6 +152,32 @@ TEST_F(bridge, no_logging) {
 	EXPECT_STREQ("", self->guest->log);
 }
 
+/* From the moment on at which the VM says so. */
+TEST_F(bridge, logging_begins) {
+	fake_vdpa_start(self->fake);
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	guest_fill(self->guest, 0, CHAIN);
+	EXPECT_TRUE(bridge_set_logging(self->bridge, &self->guest->vm, true));
+	EXPECT_SERVED(BRIDGE_SHADOW);
+	EXPECT_FALSE(bridge_set_logging(self->bridge, &self->guest->vm, true));
+	guest_send(self->guest, 1, 7, PLAIN);
+	EXPECT_EQ(7, guest_receive(self->guest, 0));
+	EXPECT_TRUE(bridge_set_logging(self->bridge, &self->guest->vm, false));
+	EXPECT_SERVED(BRIDGE_SHADOW);
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	EXPECT_NE(NULL, strstr(self->guest->log, "+60, used 0 "));
+}
+
+/* A second VM that waits for its turn. */
+TEST_F(bridge, logging_of_somebody_else) {
+	static struct vm other;
+
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	EXPECT_FALSE(bridge_set_logging(self->bridge, &other, true));
+	EXPECT_SERVED(BRIDGE_DIRECT);
+	EXPECT_FALSE(self->bridge->logging);
+}
+
 /* --- VMs that do what no driver does --- */
 
 static bool wait_reported(FIXTURE_DATA(bridge) * self)

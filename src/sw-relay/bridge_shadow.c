@@ -94,8 +94,9 @@ static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 {
 	const uint16_t end = __atomic_load_n(&ring->vm.avail->idx, __ATOMIC_ACQUIRE);
 	const uint16_t begin = ring->vm_avail;
+	const unsigned int taken = (uint16_t)(ring->our_avail - ring->our_used);
 
-	if ((uint16_t)(end - begin) > ring->mask + 1) {
+	if ((uint16_t)(end - begin) + taken > ring->mask + 1u) {
 		report(ring, s->bridge);
 		return false;
 	}
@@ -176,7 +177,7 @@ static bool copy_used(struct bridge_shadow *s, struct shadow_ring *ring)
 	const uint16_t before = ring->vm_used;
 	uint16_t at;
 
-	if ((uint16_t)(end - ring->our_used) > ring->mask + 1) {
+	if ((uint16_t)(end - ring->our_used) > (uint16_t)(ring->our_avail - ring->our_used)) {
 		report(ring, s->bridge);
 		return false;
 	}
@@ -220,28 +221,28 @@ static void want_kick(const struct bridge_shadow *s, struct shadow_ring *ring)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static void copy_ring(struct bridge_shadow *s, struct shadow_ring *ring)
+/* False: nothing is to be done before the next kick or call. */
+static bool copy_ring(struct bridge_shadow *s, struct shadow_ring *ring)
 {
-	bool more;
+	bool more = !ring->broken && copy_available(s, ring);
 
-	do {
-		if (ring->broken)
-			return;
-		more = copy_available(s, ring);
-		more |= copy_used(s, ring);
-		if (!more) {
-			want_kick(s, ring);
-			more = copy_available(s, ring);
-		}
-	} while (more);
+	more |= !ring->broken && copy_used(s, ring);
+	if (more || ring->broken)
+		return more;
+	want_kick(s, ring);
+	return copy_available(s, ring);
 }
 
-static void copy_all(struct bridge_shadow *s)
+/* Once, and not as long as there is something: a VM can make that last for ever. */
+static bool copy_all(struct bridge_shadow *s)
 {
+	bool more = false;
+
 	pthread_mutex_lock(&s->lock);
 	for (unsigned int i = 0; i < s->n; i++)
-		copy_ring(s, &s->rings[i]);
+		more |= copy_ring(s, &s->rings[i]);
 	pthread_mutex_unlock(&s->lock);
+	return more;
 }
 
 /* Only what the device has done: it does nothing any more. */
@@ -262,10 +263,9 @@ static void *shadow_main(void *arg)
 	pthread_setname_np(pthread_self(), "shadow");
 	guard_current = &s->bridge->vm->guard;
 	for (;;) {
-		int n;
+		const bool more = copy_all(s);
+		const int n = epoll_wait(s->epoll, events, EVENTS, more ? 0 : -1);
 
-		copy_all(s);
-		n = epoll_wait(s->epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 == STOP)
 				return NULL;

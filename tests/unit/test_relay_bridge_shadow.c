@@ -223,6 +223,20 @@ TEST_F(bridge, more_than_the_ring_holds) {
 	EXPECT_TRUE(wait_reported(self));
 }
 
+/* The same a little at a time: buffers that nobody has returned are made available again. */
+TEST_F(bridge, more_than_the_ring_holds_in_turn) {
+	struct pollfd nothing = { .fd = -1 };
+
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	guest_describe(self->guest, 1, 0, 60, 0, PLAIN);
+	for (unsigned int i = 0; i < 3000 && !self->guest->vm.guard.faults; i++) {
+		guest_publish(self->guest, 1, 0);
+		eventfd_write(self->guest->rings[1].kick, 1);
+		poll(&nothing, 1, 1);
+	}
+	EXPECT_TRUE(wait_reported(self));
+}
+
 static struct vring_used *shadow_used(FIXTURE_DATA(bridge) * self, unsigned int index)
 {
 	return fake_used(self->fake, &self->fake->rings[index]);
@@ -244,6 +258,17 @@ TEST_F(bridge, used_entry_that_is_none) {
 		;
 	shadow_used(self, 0)->ring[0] = (struct vring_used_elem){ .id = 0x40000000, .len = 1 };
 	shadow_used(self, 0)->idx = 1;
+	eventfd_write(self->fake->rings[0].call, 1);
+	EXPECT_TRUE(wait_reported(self));
+	EXPECT_EQ(0, self->guest->rings[0].vring.used->idx);
+}
+
+TEST_F(bridge, more_used_entries_than_there_are) {
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	guest_offer(self->guest, 0, 2048, PLAIN);
+	while (shadow_available(self, 0) != 1)
+		;
+	shadow_used(self, 0)->idx = 2;
 	eventfd_write(self->fake->rings[0].call, 1);
 	EXPECT_TRUE(wait_reported(self));
 	EXPECT_EQ(0, self->guest->rings[0].vring.used->idx);

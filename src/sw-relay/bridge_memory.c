@@ -155,6 +155,6 @@ uint64_t bridge_above_memory(const struct bridge *b, uint64_t align)
 	uint64_t top = 0;
 
 	for (unsigned int i = 0; i < b->n_regions; i++)
-		top = RTE_MAX(top, b->regions[i].iova + b->regions[i].size);
-	return RTE_ALIGN_CEIL(top, align);
+		top = RTE_MAX(top, b->regions[i].iova + b->regions[i].size - 1);
+	return top >= UINT64_MAX - align ? UINT64_MAX : RTE_ALIGN_CEIL(top + 1, align);
 }

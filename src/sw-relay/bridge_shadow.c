@@ -349,7 +349,7 @@ static int give_ring(struct bridge *b, struct shadow_ring *ring, struct err *err
 	};
 	int r;
 
-	if (ring->iova + ring->size - 1 > b->dev.iova_last)
+	if (ring->iova > b->dev.iova_last || ring->size - 1 > b->dev.iova_last - ring->iova)
 		return err_set(err, -ENOSPC, "shadow",
 			       "%s reaches addresses up to 0x%llx, all of which the VM's memory "
 			       "takes: there is no room for shadow rings",

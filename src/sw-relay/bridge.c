@@ -155,6 +155,24 @@ static void stop(struct bridge *b)
 		bridge_memory_unmap(b);
 }
 
+/* Its own memory may be less than the VM has said: who touches it says on whose behalf (guard.h).
+ */
+static struct guard *enter(struct bridge *b)
+{
+	struct guard *before = guard_current;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->vm)
+		guard_current = &b->vm->guard;
+	return before;
+}
+
+static void leave(struct bridge *b, struct guard *before)
+{
+	guard_current = before;
+	pthread_mutex_unlock(&b->lock);
+}
+
 static int open_device(struct bridge *b, struct err *err)
 {
 	return b->dev.fd >= 0 ? 0 : vhost_vdpa_open(&b->dev, b->device.path, err);
@@ -243,11 +261,11 @@ static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 {
+	struct guard *before = enter(b);
 	int r;
 
-	pthread_mutex_lock(&b->lock);
 	r = serve(b, wanted, err);
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 	return r;
 }
 
@@ -263,11 +281,11 @@ enum bridge_mode bridge_mode(struct bridge *b)
 
 void bridge_drop_device(struct bridge *b)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	stop(b);
 	close_device(b);
 	memset(&b->device, 0, sizeof(b->device));
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 void bridge_fini(struct bridge *b)
@@ -286,13 +304,13 @@ void bridge_vm_came(struct bridge *b, struct vm *vm)
 
 void bridge_vm_gone(struct bridge *b, struct vm *vm)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	if (b->vm == vm) {
 		stop(b);
 		close_device(b);
 		b->vm = NULL;
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 bool bridge_is_stale(struct bridge *b)
@@ -313,7 +331,7 @@ bool bridge_is_stale(struct bridge *b)
  */
 void bridge_memory_changing(struct bridge *b, const struct vm *vm)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	b->paused = BRIDGE_OFF;
 	if (b->vm == vm &&
 	    (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions))) {
@@ -321,7 +339,7 @@ void bridge_memory_changing(struct bridge *b, const struct vm *vm)
 		stop(b);
 		bridge_memory_unmap(b);
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 static int follow_memory(struct bridge *b, struct err *err)
@@ -333,30 +351,30 @@ static int follow_memory(struct bridge *b, struct err *err)
 
 void bridge_memory_changed(struct bridge *b, const struct vm *vm)
 {
+	struct guard *before = enter(b);
 	struct err err = { 0 };
 
-	pthread_mutex_lock(&b->lock);
 	if (b->vm == vm && follow_memory(b, &err) < 0) {
 		log_error("relay %u: the VM's memory has changed: %s", b->id, err.text);
 		stop(b);
 		close_device(b);
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on)
 {
+	struct guard *before = enter(b);
 	struct err err = { 0 };
 	bool decide;
 
-	pthread_mutex_lock(&b->lock);
 	decide = b->vm == vm && b->logging != on && b->device.path[0];
 	if (b->vm == vm)
 		b->logging = on;
 	/* From now on no byte may be written untold. */
 	if (b->vm == vm && on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
 		log_warning("relay %u: %s", b->id, err.text);
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 	return decide;
 }
 

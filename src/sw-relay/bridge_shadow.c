@@ -470,7 +470,6 @@ void bridge_shadow_stop(struct bridge *b)
 	if (s->running) {
 		eventfd_write(s->stop, 1);
 		pthread_join(s->thread, NULL);
-		guard_current = &b->vm->guard;
 		copy_last(s);
 	}
 	for (unsigned int i = 0; i < s->n; i++) {

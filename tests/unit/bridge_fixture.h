@@ -66,6 +66,8 @@ FIXTURE_TEARDOWN(bridge)
 	EXPECT_EQ(-1, self->fake->fd);
 	bridge_fini(self->bridge);
 	fake_vdpa_stop(self->fake);
+	while (self->guest->n_regions > 2)
+		guest_drop_region(self->guest, 2);
 	EXPECT_EQ(self->fds, count_fds());
 	EXPECT_STREQ("", self->fake->complaints);
 	EXPECT_EQ(0, self->fake->faults);

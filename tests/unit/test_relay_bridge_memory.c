@@ -165,6 +165,22 @@ TEST_F(bridge, memory_changes_often) {
 	}
 }
 
+TEST_F(bridge, memory_that_cannot_be_changed) {
+	receives_from_0_only(self->fake);
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	guest_fill(self->guest, 0, PLAIN);
+	guest_send(self->guest, 1, 0, PLAIN);
+	EXPECT_EQ(1, run());
+	self->fake->fail_on = "map 0x100000000";
+	self->fake->fail_with = -EFAULT;
+	self->fake->log[0] = '\0';
+	change(self, add);
+	EXPECT_SERVED(BRIDGE_OFF);
+	EXPECT_POSITIONS(1, 1);
+	/* To each begin belongs an end. */
+	EXPECT_LOG("batch begin, map 0x100000000-0x100007fff, batch end, status 0, close");
+}
+
 TEST_F(bridge, memory_of_nobody) {
 	ASSERT_EQ(0, come(self));
 	change(self, add);

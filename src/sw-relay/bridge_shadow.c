@@ -365,7 +365,8 @@ static int look_at_vm(struct bridge *b, struct shadow_ring *ring, struct err *er
 {
 	struct rte_vhost_vring vring;
 
-	if (rte_vhost_get_vhost_vring(b->vm->vid, ring->index, &vring) < 0 || !vring.desc)
+	if (rte_vhost_get_vhost_vring(b->vm->vid, ring->index, &vring) < 0 || !vring.desc ||
+	    !vring.avail || !vring.used)
 		return err_set(err, -EINVAL, "rings", "relay %u: the VM has not set up ring %u",
 			       b->id, ring->index);
 	ring->vm = (struct vring){

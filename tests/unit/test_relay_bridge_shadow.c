@@ -25,7 +25,7 @@ TEST_F(bridge, order_of_bring_up) {
 
 /* All shapes of buffers, more of them than 16 bits count. */
 TEST_F(bridge, traffic) {
-	const uint32_t n = getenv("UNIT_SHORT") ? 3000 : 70000;
+	const uint32_t n = 70000;
 
 	self->fake->waits_for_kick = true;
 	fake_vdpa_start(self->fake);

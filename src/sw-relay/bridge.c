@@ -22,12 +22,13 @@
 #include <linux/virtio_ring.h>
 
 #include "common/log.h"
+#include "sw-relay/bridge_ctrl.h"
 #include "sw-relay/bridge_shadow.h"
 
 #define VIRTIO_ID_NET 1
 #define NEEDS_RESET 0x40
-/* Bits that are no business of the device: between front end and library, or about queues that the
- * bridge does not use. */
+/* Bits that are no business of the device: between front end and library, or about the control
+ * queue, which is not the VM's (bridge_ctrl.h). */
 #define NOT_FOR_DEVICE                                                                 \
 	(BRIDGE_BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BRIDGE_BIT(VHOST_F_LOG_ALL) |    \
 	 BRIDGE_BIT(VIRTIO_NET_F_CTRL_VQ) | BRIDGE_BIT(VIRTIO_NET_F_CTRL_RX) |         \
@@ -62,6 +63,14 @@ static int check_device(const struct vhost_vdpa *dev, struct err *err)
 	return 0;
 }
 
+/* One that is not told how many it shall use, uses one. */
+static uint16_t max_pairs(const struct vhost_vdpa *dev, uint16_t own)
+{
+	if (!(dev->features & BRIDGE_BIT(VIRTIO_NET_F_CTRL_VQ)) || dev->vrings <= 2u * own)
+		return 1;
+	return RTE_MIN(own, ENDPOINT_MAX_QUEUES);
+}
+
 /* A part of the configuration is there only with its feature. */
 static int read_part(struct vhost_vdpa *dev, unsigned int feature, size_t offset, void *part,
 		     size_t size, struct err *err)
@@ -84,12 +93,16 @@ static int read_config(struct vhost_vdpa *dev, struct bridge_device *device, str
 		r = READ_PART(VIRTIO_NET_F_STATUS, status);
 	if (r == 0)
 		r = READ_PART(VIRTIO_NET_F_MTU, mtu);
+	if (r == 0)
+		r = READ_PART(VIRTIO_NET_F_MQ, max_virtqueue_pairs);
 	if (r < 0)
 		return r;
 	device->has_mac = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MAC);
 	memcpy(device->mac, config.mac, sizeof(device->mac));
 	device->mtu = config.mtu;
 	device->link = config.status & VIRTIO_NET_S_LINK_UP;
+	device->own_pairs = RTE_MAX(config.max_virtqueue_pairs, 1);
+	device->max_pairs = max_pairs(dev, device->own_pairs);
 	return 0;
 }
 
@@ -106,7 +119,7 @@ int bridge_set_device(struct bridge *b, const char *path, struct err *err)
 		r = read_config(&dev, &device, err);
 	snprintf(device.path, sizeof(device.path), "%s", path);
 	device.features = dev.features;
-	device.vrings = dev.vrings & ~1u;
+	device.vrings = dev.vrings;
 	device.vring_size = dev.vring_size;
 	device.has_positions = vhost_vdpa_has_positions(&dev);
 	vhost_vdpa_close(&dev);
@@ -146,6 +159,7 @@ static void stop(struct bridge *b)
 		/* The kernel resets it when the file is closed, and waits for that. */
 		vhost_vdpa_close(&b->dev);
 	}
+	bridge_ctrl_drop(b);
 	bridge_shadow_stop(b);
 	bridge_rings_settle(b);
 	b->mode = BRIDGE_OFF;
@@ -178,17 +192,11 @@ static int open_device(struct bridge *b, struct err *err)
 	return b->dev.fd >= 0 ? 0 : vhost_vdpa_open(&b->dev, b->device.path, err);
 }
 
-static unsigned int rings_in_use(const struct bridge *b)
-{
-	const uint32_t rings = RTE_MIN(b->device.vrings, (uint32_t)VM_RINGS);
-
-	return RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, rings);
-}
-
 static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)
 {
 	uint64_t features = b->vm->features & b->device.features & ~NOT_FOR_DEVICE;
 
+	features |= bridge_ctrl_features(b);
 	/* When to interrupt the VM and when to be kicked by it, a shadow decides itself. */
 	if (mode == BRIDGE_SHADOW)
 		features &= ~BRIDGE_BIT(VIRTIO_RING_F_EVENT_IDX);
@@ -203,20 +211,22 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		r = vhost_vdpa_negotiate(&b->dev, features_for(b, wanted), err);
 	if (r == 0)
 		r = bridge_memory_update(b, err);
-	b->n_rings = rings_in_use(b);
+	b->n_rings = bridge_rings_set_up(b);
 	if (r == 0)
 		r = bridge_rings_take(b, err);
 	if (r == 0)
 		r = wanted == BRIDGE_SHADOW ? bridge_shadow_prepare(b, err)
 					    : bridge_rings_direct(b, err);
+	if (r == 0)
+		r = bridge_ctrl_prepare(b, err);
 	if (r < 0)
 		return r;
 	/* It may begin although it says that it does not: from here on it has to be stopped. */
 	b->mode = wanted;
 	r = vhost_vdpa_driver_ok(&b->dev, err);
-	if (r < 0)
-		return r;
-	if (wanted == BRIDGE_SHADOW)
+	if (r == 0)
+		r = bridge_ctrl_start(b, bridge_rings_pairs(b), err);
+	if (r == 0 && wanted == BRIDGE_SHADOW)
 		r = bridge_shadow_start(b, err);
 	bridge_rings_ring_all(b);
 	return r;
@@ -232,7 +242,9 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		if (r == -EOPNOTSUPP && b->dev.fd >= 0)
 			b->device.has_positions &= vhost_vdpa_has_positions(&b->dev);
 		stop(b);
-		bridge_shadow_stop(b); /* one that has not begun */
+		/* Those that have not begun. */
+		bridge_ctrl_drop(b);
+		bridge_shadow_stop(b);
 		close_device(b);
 	}
 	return r;
@@ -247,11 +259,14 @@ static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		close_device(b);
 		return 0;
 	}
-	if (b->mode != wanted) {
+	/* Rings that come later need a device that is set up anew. */
+	if (b->mode != wanted || bridge_rings_set_up(b) > b->n_rings) {
 		stop(b);
 		return start(b, wanted, err);
 	}
 	r = bridge_rings_refresh(b, err);
+	if (r == 0)
+		r = bridge_ctrl_set_pairs(b, bridge_rings_pairs(b), err);
 	if (r < 0) {
 		stop(b);
 		close_device(b);
@@ -320,6 +335,8 @@ bool bridge_is_stale(struct bridge *b)
 	pthread_mutex_lock(&b->lock);
 	for (unsigned int i = 0; b->mode != BRIDGE_OFF && i < b->n_rings; i++)
 		stale |= bridge_ring_is_stale(b, i);
+	if (b->mode != BRIDGE_OFF)
+		stale |= bridge_rings_set_up(b) > b->n_rings || bridge_ctrl_is_stale(b);
 	pthread_mutex_unlock(&b->lock);
 	return stale;
 }

@@ -31,6 +31,7 @@
 
 enum bridge_mode { BRIDGE_OFF, BRIDGE_DIRECT, BRIDGE_SHADOW };
 
+struct bridge_ctrl;
 struct bridge_shadow;
 
 /* What the device was programmed with. The descriptors are duplicates of ours: the library closes
@@ -54,8 +55,10 @@ struct bridge_region {
 struct bridge_device {
 	char path[64]; /* "": none */
 	uint64_t features;
-	uint32_t vrings; /* of data: without the control queue */
+	uint32_t vrings; /* the control queue included */
 	uint16_t vring_size;
+	uint16_t own_pairs; /* as its configuration says */
+	uint16_t max_pairs; /* that it can serve a VM with; more than one by its control queue */
 	bool has_positions; /* begins anywhere, and tells where it was */
 	bool has_mac;
 	uint8_t mac[6];
@@ -77,8 +80,9 @@ struct bridge {
 	unsigned int n_rings; /* in use */
 	struct bridge_ring rings[VM_RINGS];
 	struct bridge_shadow *shadow;
-	enum bridge_mode paused; /* mode before a change of the VM's memory, off: went on */
-	_Atomic bool logging;	 /* the VM wants to know which of its memory is written */
+	struct bridge_ctrl *ctrl; /* NULL: not used */
+	enum bridge_mode paused;  /* mode before a change of the VM's memory, off: went on */
+	_Atomic bool logging;	  /* the VM wants to know which of its memory is written */
 };
 
 /* The lock is all that has to be made. */
@@ -111,7 +115,8 @@ void bridge_vm_gone(struct bridge *b, struct vm *vm);
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err);
 enum bridge_mode bridge_mode(struct bridge *b);
 
-/* A ring has other descriptors than the device was told: bridge_serve() tells it. */
+/* A ring has other descriptors than the device was told, or the VM uses another number of rings:
+ * bridge_serve() tells it. */
 bool bridge_is_stale(struct bridge *b);
 
 /* In a VM's messages, with ring locks held; harmless when it is not the one that is served. Memory:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /* Inside of the bridge: bridge.c (device, VM, modes), bridge_rings.c (what the device is told of
- * rings), bridge_memory.c (what it may reach), bridge_shadow.c. All of it needs the lock. */
+ * rings), bridge_memory.c (what it may reach), bridge_shadow.c, bridge_ctrl.c. All of it needs the
+ * lock. */
 #ifndef VIO4WD_RELAY_BRIDGE_INTERNAL_H
 #define VIO4WD_RELAY_BRIDGE_INTERNAL_H
 
@@ -25,7 +26,15 @@ void *bridge_host_address(const struct bridge *b, uint64_t addr, uint64_t size);
  */
 uint64_t bridge_above_memory(const struct bridge *b, uint64_t align);
 
+/* Above the rings of a shadow, of which each has so much room. */
+#define BRIDGE_SHADOW_SPACING (2ull << 20)
+uint64_t bridge_above_shadows(const struct bridge *b);
+
 /* bridge_rings.c */
+/* How many rings, from 0 on, the VM has set up and the device can have: whole pairs. */
+unsigned int bridge_rings_set_up(const struct bridge *b);
+/* Queue pairs that the VM uses, of those. */
+unsigned int bridge_rings_pairs(const struct bridge *b);
 /* Duplicates the VM's descriptors of all rings in use; closes those of before. */
 int bridge_rings_take(struct bridge *b, struct err *err);
 void bridge_rings_drop(struct bridge *b);

@@ -159,3 +159,11 @@ uint64_t bridge_above_memory(const struct bridge *b, uint64_t align)
 		top = RTE_MAX(top, b->regions[i].iova + b->regions[i].size - 1);
 	return top >= UINT64_MAX - align ? UINT64_MAX : RTE_ALIGN_CEIL(top + 1, align);
 }
+
+uint64_t bridge_above_shadows(const struct bridge *b)
+{
+	const uint64_t begin = bridge_above_memory(b, BRIDGE_SHADOW_SPACING);
+
+	return RTE_MIN(begin, UINT64_MAX - VM_RINGS * BRIDGE_SHADOW_SPACING) +
+	       VM_RINGS * BRIDGE_SHADOW_SPACING;
+}

@@ -9,11 +9,43 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+
+#include <rte_common.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "sw-relay/bridge_shadow.h"
+
+static bool is_set_up(const struct bridge *b, unsigned int index)
+{
+	struct rte_vhost_vring ring;
+
+	return rte_vhost_get_vhost_vring(b->vm->vid, index, &ring) == 0 && ring.desc &&
+	       ring.avail && ring.used;
+}
+
+/* The first pair always: without it nothing can be served, and whoever looks says why. */
+unsigned int bridge_rings_set_up(const struct bridge *b)
+{
+	const unsigned int known = rte_vhost_get_vring_num(b->vm->vid);
+	const unsigned int most =
+		b->vm->features & BRIDGE_BIT(VIRTIO_NET_F_MQ) ? 2u * b->device.max_pairs : 2;
+	unsigned int n = 2;
+
+	while (n + 2 <= RTE_MIN(known, most) && is_set_up(b, n) && is_set_up(b, n + 1))
+		n += 2;
+	return n;
+}
+
+unsigned int bridge_rings_pairs(const struct bridge *b)
+{
+	const uint64_t enabled = atomic_load(&b->vm->enabled);
+	const unsigned int pairs = enabled ? (63 - __builtin_clzll(enabled)) / 2 + 1 : 1;
+
+	return RTE_MIN(pairs, bridge_rings_set_up(b) / 2);
+}
 
 static void ring_drop(struct bridge_ring *ring)
 {

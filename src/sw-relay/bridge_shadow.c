@@ -36,7 +36,7 @@
 #include "sw-relay/bridge_internal.h"
 
 #define PAGE 4096
-#define SPACING (2ull << 20)
+#define SPACING BRIDGE_SHADOW_SPACING
 #define EVENTS 64
 #define STOP UINT64_MAX
 

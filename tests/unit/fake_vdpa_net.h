@@ -284,6 +284,8 @@ static inline bool fake_obey(struct fake_vdpa *dev, const uint8_t *command, size
 {
 	uint16_t pairs;
 
+	if (dev->deaf)
+		return false;
 	if (len >= 4 && command[0] == VIRTIO_NET_CTRL_MQ && fake_has(dev, VIRTIO_NET_F_MQ) &&
 	    command[1] == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET) {
 		memcpy(&pairs, command + 2, sizeof(pairs));

@@ -79,6 +79,7 @@ struct fake_vdpa {
 	bool only_base_0;	 /* (vp_vdpa) */
 	bool waits_for_kick;	 /* does not look at rings before they are kicked */
 	bool fails_to_start;	 /* DRIVER_OK makes its status FAILED */
+	bool deaf;		 /* answers every command with an error */
 	bool plain_errors;	 /* writing fails with the errno that it means, not with EFAULT */
 	uint64_t pin_limit, pinned_elsewhere;
 	unsigned int fail_at; /* this call from now on fails (1: the next) */

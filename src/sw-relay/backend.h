@@ -97,6 +97,7 @@ struct backend {
 	_Atomic bool reset;	   /* has to be stopped and started to work again */
 	char device[DEVNAME_MAX];  /* canonical */
 	char chardev[64];	   /* of hardware vDPA: endpoint_serve.c is in charge; else "" */
+	uint16_t pairs;		   /* of hardware vDPA: queue pairs that the VM is offered */
 	_Atomic bool link_up;	   /* of hardware vDPA, while it serves the VM itself */
 	char driver[32];
 	int port;		/* ethdev port number, or -1 */

@@ -42,6 +42,7 @@ static int vdpa_attach(const struct backend_request *req, struct backend **backe
 		.port = -1,
 		.rx_queues = 1,
 		.tx_queues = 1,
+		.pairs = 1,
 		.numa_node = -1,
 		.mtu = req->mtu,
 		.driver = "vhost_vdpa",
@@ -76,7 +77,11 @@ static void take_over(struct vdpa_backend *v)
 
 static int open_port(struct vdpa_backend *v, struct err *err)
 {
-	struct backend_request req = { .id = v->base.id, .mtu = v->base.mtu, .max_queues = 1 };
+	struct backend_request req = {
+		.id = v->base.id,
+		.mtu = v->base.mtu,
+		.max_queues = v->base.pairs,
+	};
 	struct devname *dev = &req.device;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 	int r;
@@ -85,8 +90,9 @@ static int open_port(struct vdpa_backend *v, struct err *err)
 	dev->kind = DEVNAME_VDEV;
 	snprintf(dev->text, sizeof(dev->text), "%s", v->base.device);
 	snprintf(dev->driver_name, sizeof(dev->driver_name), "net_virtio_user%u", v->base.id);
-	snprintf(dev->driver_args, sizeof(dev->driver_args), "path=%s,mac=%s,queues=1",
-		 v->base.chardev, mac);
+	/* Several queues are told of by the control queue, which is not used otherwise. */
+	snprintf(dev->driver_args, sizeof(dev->driver_args), "path=%s,mac=%s,queues=%u%s",
+		 v->base.chardev, mac, v->base.pairs, v->base.pairs > 1 ? ",cq=1" : "");
 	r = backend_port_ops.attach(&req, &v->port, err);
 	if (r == 0)
 		take_over(v);

@@ -37,7 +37,6 @@
 #define LIBRARYS                                                                                  \
 	(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
 	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU))
-#define PAIR 3ull /* the rings of the first queue pair */
 
 static const char *const names[] = {
 	[SERVING_NOTHING] = "idle",
@@ -77,11 +76,19 @@ static bool rings_have_begun(const struct vm *vm)
 	uint16_t available = 0, used = 0;
 	bool begun = false;
 
-	for (unsigned int i = 0; i < 2; i++) {
-		rte_vhost_get_vring_base(vm->vid, i, &available, &used);
-		begun |= available != 0;
+	for (uint16_t i = 0; i < rte_vhost_get_vring_num(vm->vid); i++) {
+		if (rte_vhost_get_vring_base(vm->vid, i, &available, &used) == 0)
+			begun |= available != 0;
 	}
 	return begun;
+}
+
+/* Up to the highest that is enabled. */
+static unsigned int pairs_of(const struct vm *vm)
+{
+	const uint64_t enabled = atomic_load(&vm->enabled);
+
+	return enabled ? (63 - __builtin_clzll(enabled)) / 2 + 1 : 1;
 }
 
 struct decision {
@@ -92,7 +99,6 @@ struct decision {
 static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision *d)
 {
 	struct bridge_device device;
-	const uint64_t enabled = atomic_load(&vm->enabled);
 	uint64_t lacking;
 
 	bridge_get_device(&ep->bridge, &device);
@@ -108,9 +114,10 @@ static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision
 			 "the VM has agreed on %s%s, which the device cannot serve; it did so "
 			 "before the device was attached",
 			 name ? "VIRTIO_NET_F_" : "a feature", name ? name : "");
-	} else if (enabled & ~PAIR) {
+	} else if (pairs_of(vm) > device.max_pairs) {
 		snprintf(d->reason, sizeof(d->reason),
-			 "the VM uses several queue pairs, the device is driven with one");
+			 "the VM uses %u queue pairs, the device has %u", pairs_of(vm),
+			 device.max_pairs);
 	} else if (ep->serving.wish == SERVING_SHADOW) {
 		d->serving = SERVING_SHADOW;
 		snprintf(d->reason, sizeof(d->reason), "asked for");
@@ -320,7 +327,7 @@ void endpoint_do_serve(struct endpoint *ep)
 		switch_to(ep, vm, &d);
 	else if (is_hardware(d.serving) &&
 		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), &err) < 0)
-		log_error("relay %u: %s", ep->options.id, err.text);
+		switch_to(ep, vm, &d);
 }
 
 /* What a VM that connects from now on may agree on. */
@@ -330,8 +337,9 @@ static void mask_features(struct endpoint *ep, const struct bridge_device *devic
 
 	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
 		return;
-	ep->serving.masked =
-		unserved(offered, device) | (offered & (BIT(RING_PACKED) | BIT(VIRTIO_NET_F_MQ)));
+	ep->serving.masked = unserved(offered, device) | (offered & BIT(RING_PACKED));
+	if (device->max_pairs == 1)
+		ep->serving.masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, ep->serving.masked);
 }
 
@@ -348,7 +356,7 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct e
 	backend->link_up = device.link;
 	memset(&ep->serving, 0, sizeof(ep->serving));
 	mask_features(ep, &device);
-	ep->queues = 1;
+	ep->queues = backend->pairs = RTE_MIN(ep->options.max_queues, device.max_pairs);
 	tables_lock();
 	ep->backend = backend;
 	ep->device = ENDPOINT_DEVICE_HELD;

@@ -15,6 +15,8 @@
 
 #include "sw-relay/backend.h"
 
+#define PORT_QUEUES 8 /* net_virtio_user refuses more */
+
 struct vdpa_backend {
 	struct backend base;
 	struct backend *port; /* NULL: the bridge's */
@@ -80,7 +82,7 @@ static int open_port(struct vdpa_backend *v, struct err *err)
 	struct backend_request req = {
 		.id = v->base.id,
 		.mtu = v->base.mtu,
-		.max_queues = v->base.pairs,
+		.max_queues = RTE_MIN(v->base.pairs, PORT_QUEUES),
 	};
 	struct devname *dev = &req.device;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
@@ -92,7 +94,7 @@ static int open_port(struct vdpa_backend *v, struct err *err)
 	snprintf(dev->driver_name, sizeof(dev->driver_name), "net_virtio_user%u", v->base.id);
 	/* Several queues are told of by the control queue, which is not used otherwise. */
 	snprintf(dev->driver_args, sizeof(dev->driver_args), "path=%s,mac=%s,queues=%u%s",
-		 v->base.chardev, mac, v->base.pairs, v->base.pairs > 1 ? ",cq=1" : "");
+		 v->base.chardev, mac, req.max_queues, req.max_queues > 1 ? ",cq=1" : "");
 	r = backend_port_ops.attach(&req, &v->port, err);
 	if (r == 0)
 		take_over(v);

@@ -61,6 +61,20 @@ TEST_F(bridge, reset_that_does_not_end) {
 	EXPECT_POSITIONS(1, 1);
 }
 
+/* The file is closed, which stops the device for certain, and opened anew. */
+TEST_F(bridge, reset_that_fails) {
+	static const char end[] = "suspend, status 0, close, open, owner";
+
+	for (unsigned int mode = BRIDGE_DIRECT; mode <= BRIDGE_SHADOW; mode++) {
+		ASSERT_EQ(0, mode == BRIDGE_DIRECT ? begin(self, mode) : serve(mode));
+		self->fake->log[0] = '\0';
+		self->fake->fail_at = 2;
+		self->fake->fail_with = -EIO;
+		EXPECT_EQ(0, serve(mode == BRIDGE_DIRECT ? BRIDGE_SHADOW : BRIDGE_DIRECT));
+		EXPECT_EQ(0, strncmp(end, self->fake->log, sizeof(end) - 1));
+	}
+}
+
 /* vp_vdpa allocates interrupts only for rings that have an eventfd at DRIVER_OK. */
 TEST_F(bridge, ring_without_call) {
 	struct guest_ring *rx = &self->guest->rings[0];

@@ -12,10 +12,16 @@
 #include <string.h>
 
 #include <rte_common.h>
+#include <rte_version.h>
 
 #include "sw-relay/backend.h"
 
-#define PORT_QUEUES 8 /* net_virtio_user refuses more */
+/* Pairs of a vDPA device that net_virtio_user can drive. */
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
+#define PORT_QUEUES 8
+#else
+#define PORT_QUEUES 1
+#endif
 
 struct vdpa_backend {
 	struct backend base;

@@ -274,12 +274,12 @@ TEST_F(bridge, comes_again) {
 	EXPECT_SERVED(BRIDGE_OFF);
 	self->guest->vm.features |= FAKE_BIT(VHOST_F_LOG_ALL);
 	bridge_vm_came(self->bridge, &self->guest->vm);
-	EXPECT_TRUE(self->bridge->logging);
+	EXPECT_TRUE((bool)self->bridge->logging);
 	EXPECT_EQ(0, serve(BRIDGE_SHADOW));
 	bridge_vm_gone(self->bridge, &self->guest->vm);
 	self->guest->vm.features &= ~FAKE_BIT(VHOST_F_LOG_ALL);
 	bridge_vm_came(self->bridge, &self->guest->vm);
-	EXPECT_FALSE(self->bridge->logging);
+	EXPECT_FALSE((bool)self->bridge->logging);
 	EXPECT_EQ(0, serve(BRIDGE_DIRECT));
 }
 

@@ -121,7 +121,7 @@ TEST_F(bridge, last_completions_of_a_device_that_fails) {
 TEST_F(bridge, logging) {
 	self->guest->vm.features |= FAKE_BIT(VHOST_F_LOG_ALL);
 	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
-	EXPECT_TRUE(self->bridge->logging);
+	EXPECT_TRUE((bool)self->bridge->logging);
 	for (enum guest_shape shape = PLAIN; shape < GUEST_SHAPES; shape++)
 		guest_offer(self->guest, 0, 2048, shape);
 	fake_vdpa_start(self->fake);
@@ -175,7 +175,7 @@ TEST_F(bridge, logging_of_somebody_else) {
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
 	EXPECT_FALSE(bridge_set_logging(self->bridge, &other, true));
 	EXPECT_SERVED(BRIDGE_DIRECT);
-	EXPECT_FALSE(self->bridge->logging);
+	EXPECT_FALSE((bool)self->bridge->logging);
 }
 
 /* --- VMs that do what no driver does --- */

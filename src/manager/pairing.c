@@ -132,7 +132,28 @@ static bool made_in_vain(const struct pairing *p)
 	const bool in_use = p->seen.device.text[0] && p->seen.backend == POLICY_VDPA;
 
 	return p->seen.made && !in_use && !(p->wish.has_device && p->undecided) &&
-	       !(vdpa_is_wished(p) && p->seen.made_right);
+	       !(vdpa_is_wished(p) && p->seen.made_here);
+}
+
+bool pairing_is_handed_out(const struct pairing *p)
+{
+	return vdpa_is_wished(p) && p->wish.handed_out && p->seen.made_right;
+}
+
+/* A device that is handed out takes the place of the socket. */
+static const char *wished_socket(const struct pairing *p)
+{
+	return p->wish.has_device && p->wish.handed_out ? "" : p->wish.socket;
+}
+
+/* Of a device that is handed out, which no relay opens. */
+static enum pairing_step hand_out_step(const struct pairing *p)
+{
+	if (!p->seen.present)
+		return STEP_NONE;
+	if (!p->seen.ready)
+		return STEP_BIND;
+	return p->seen.made_right ? STEP_NONE : STEP_PROVISION;
 }
 
 static bool held(const struct pairing *p, enum pairing_step step, uint64_t now_us)
@@ -163,15 +184,17 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 
 	if (p->step != STEP_NONE)
 		return STEP_NONE;
-	if (attached && !attached_is_right(p))
+	if (attached && (!attached_is_right(p) || p->wish.handed_out))
 		return unless_held(p, STEP_DETACH, now_us);
-	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
+	if (p->seen.socket[0] && (strcmp(p->seen.socket, wished_socket(p)) || p->move))
 		return unless_held(p, STEP_ENDPOINT_REMOVE, now_us);
 	/* What cannot be removed or given back now stops nothing else. */
 	if (made_in_vain(p) && !held(p, STEP_UNPROVISION, now_us))
 		return STEP_UNPROVISION;
 	if (p->seen.held && !made_in_vain(p) && !held(p, STEP_RELEASE, now_us))
 		return STEP_RELEASE;
+	if (p->wish.has_device && p->wish.handed_out)
+		return unless_held(p, hand_out_step(p), now_us);
 	if (!p->wish.socket[0])
 		return STEP_NONE;
 	if (!p->seen.socket[0])
@@ -226,6 +249,8 @@ static enum pairing_state state_of(const struct pairing *p)
 	if (p->failed[STEP_BIND].times || p->failed[STEP_PROVISION].times ||
 	    p->failed[STEP_ATTACH].times)
 		return PAIRING_FAILED;
+	if (pairing_is_handed_out(p))
+		return PAIRING_LISTENING;
 	if (p->wish.has_device)
 		return opening_state(p);
 	return p->seen.vm ? PAIRING_CONNECTED : PAIRING_FREE;
@@ -344,7 +369,7 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		break;
 	case STEP_UNPROVISION:
 		pairing_note(p, "vDPA device removed");
-		p->seen.made = p->seen.made_right = false;
+		p->seen.made = p->seen.made_here = p->seen.made_right = false;
 		break;
 	case STEP_RELEASE:
 		p->seen.held = false;

@@ -71,6 +71,7 @@ struct pairing_wish {
 	char name[DEVNAME_MAX]; /* what the device is called: an alias or its canonical text */
 	struct devname device;
 	enum config_backend backend;
+	bool handed_out; /* no relay serves it: its vDPA device is the VM's own to open */
 	enum pairing_origin origin;
 	int pin[N_DIRECTIONS]; /* CPU numbers, -1: the relay chooses */
 };
@@ -93,7 +94,8 @@ struct pairing_seen {
 	char absent[160];  /* why it is not present, when that is not all there is to say */
 	bool ready;	   /* the wished device is on the driver that the decision wants */
 	bool made;	   /* there is a vDPA device for this pairing */
-	bool made_right;   /* it is on the wished device, and the relay may open it */
+	bool made_here;	   /* it is on the wished device */
+	bool made_right;   /* and its character device may be opened by who is to open it */
 	bool held;	   /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
@@ -125,8 +127,8 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.present, absent, ready, made, made_right and held, and
-	 * p->seen.device_error of an attached device. p->decision is for the wished device. */
+	/* Finds out p->seen.present, absent, ready, made, made_here, made_right and held,
+	 * and p->seen.device_error of an attached device. p->decision is for the wished device. */
 	void (*look)(struct pairing *p);
 	/* What vDPA there is for a device (failed is left to the machine). NULL: none. */
 	void (*vdpa)(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa);
@@ -231,6 +233,8 @@ const char *pairing_vdpa_driver(const struct pairing *p);
 /* Forgets failures, so that the next run tries at once. */
 void pairing_retry_now(struct pairing *p);
 
+/* The wished device is handed out, and can be opened now. */
+bool pairing_is_handed_out(const struct pairing *p);
 /* A socket or a device is wished or there. */
 bool pairing_in_use(const struct pairing *p);
 /* The failure that users have to know of, or NULL. */

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "udev/kernel.h"
 #include "udev/sriov.h"
 #include "udev/vf.h"
 #include "vdpa/sysfs.h"
@@ -36,7 +37,7 @@ static void pause_ms(unsigned int ms)
 	nanosleep(&t, NULL);
 }
 
-static bool is_on(const char *root, const char *name, const struct pci_addr *addr)
+bool vdpa_is_on(const char *root, const char *name, const struct pci_addr *addr)
 {
 	char path[PATH_MAX], target[PATH_MAX], part[PCI_ADDR_STRLEN + 2], text[PCI_ADDR_STRLEN];
 	ssize_t n;
@@ -70,7 +71,7 @@ bool vdpa_is_ready(const char *root, const struct vdpa_plan *plan)
 	char node[VDPA_PATH_MAX], path[PATH_MAX];
 	struct stat st;
 
-	if (!is_on(root, plan->name, &plan->addr) ||
+	if (!vdpa_is_on(root, plan->name, &plan->addr) ||
 	    vdpa_chardev(root, plan->name, node, sizeof(node), NULL) < 0)
 		return false;
 	snprintf(path, sizeof(path), "%s%s", root, node);
@@ -226,9 +227,9 @@ int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
 	char path[PATH_MAX];
 	int rc = 0;
 
-	if (vdpa_is_made(root, plan->name) && !is_on(root, plan->name, &plan->addr))
-		rc = vdpa_unmake(plan->name, err);
-	if (!rc && !is_on(root, plan->name, &plan->addr))
+	if (vdpa_is_made(root, plan->name) && !vdpa_is_on(root, plan->name, &plan->addr))
+		rc = vdpa_unmake(root, plan->name, err);
+	if (!rc && !vdpa_is_on(root, plan->name, &plan->addr))
 		rc = add(root, plan, err);
 	if (!rc)
 		rc = vdpa_use_vhost(root, plan->name, err);
@@ -239,11 +240,33 @@ int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
 	return rc ? rc : give(plan, path, err);
 }
 
-int vdpa_unmake(const char *name, struct err *err)
+/* It can be opened once at a time: who gets it open is the only user. */
+static int check_unused(const char *root, const char *name, struct err *err)
+{
+	char node[VDPA_PATH_MAX];
+	int fd;
+
+	if (vdpa_chardev(root, name, node, sizeof(node), NULL) < 0)
+		return 0;
+	fd = kernel_open(root, "%s", node);
+	if (fd == -EBUSY)
+		return err_set(err, -EBUSY, "device in use",
+			       "the vDPA device %s is used by a program that has %s open (a VM, or "
+			       "a relay); it is removed when that ends",
+			       name, node);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+int vdpa_unmake(const char *root, const char *name, struct err *err)
 {
 	struct err why = { 0 };
-	const int rc = vdpa_device_del(name, &why);
+	int rc = check_unused(root, name, err);
 
+	if (rc < 0)
+		return rc;
+	rc = vdpa_device_del(name, &why);
 	fault_point("vdpa.unmade");
 	/* No family of vDPA: no device either. */
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)

@@ -81,6 +81,7 @@ static void world_look(struct pairing *p)
 	p->seen.instance = w->instance;
 	p->seen.ready = p->decision.backend == POLICY_VDPA ? w->vdpa_ready : w->ready;
 	p->seen.made = w->made;
+	p->seen.made_here = w->made;
 	p->seen.made_right = w->made && !w->made_wrong;
 	p->seen.held = w->held;
 }

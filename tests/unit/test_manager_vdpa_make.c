@@ -9,6 +9,7 @@
 #include <kselftest_harness.h>
 
 #include "manager/vdpa_make.h"
+#include "udev/kernel.h"
 #include "vdpa/sysfs.h"
 
 #include "config_root.h"
@@ -23,6 +24,7 @@ static struct {
 	unsigned int hidden; /* the management device comes after so many questions */
 	uint64_t classes;
 	uint32_t max_vqs;
+	bool open; /* by somebody else */
 	bool bare; /* it takes no attributes */
 	int add_error, vhost_error, del_error;
 	unsigned int adds, dels;
@@ -144,7 +146,7 @@ TEST_F(made, given_and_removed) {
 	EXPECT_EQ(1500, kernel.spec.mtu);
 	EXPECT_EQ(4, kernel.spec.max_vqp); /* 9 virtqueues, one of them for control */
 	EXPECT_TRUE(ready());
-	EXPECT_EQ(0, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
 	EXPECT_FALSE(vdpa_is_made(self->root, "vio4wd7"));
 }
 
@@ -240,12 +242,33 @@ TEST_F(made, for_somebody_else_is_not_ready) {
 	EXPECT_FALSE(ready());
 }
 
+int kernel_open(const char *root, const char *path, ...)
+{
+	return kernel.open ? -EBUSY : open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int kernel_write(const char *root, const char *value, const char *path, ...)
+{
+	abort();
+}
+
+/* The kernel would wait for it. */
+TEST_F(made, what_is_open_stays) {
+	EXPECT_EQ(0, make());
+	kernel.open = true;
+	EXPECT_EQ(-EBUSY, vdpa_unmake(self->root, "vio4wd7", &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, NODE " open"));
+	EXPECT_EQ(0, kernel.dels);
+	kernel.open = false;
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
+}
+
 TEST_F(made, what_is_gone_is_removed) {
 	kernel.del_error = -ENODEV;
-	EXPECT_EQ(0, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
 	EXPECT_EQ(0, self->err.code);
 	kernel.del_error = -EBUSY;
-	EXPECT_EQ(-EBUSY, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(-EBUSY, vdpa_unmake(self->root, "vio4wd7", &self->err));
 }
 
 TEST_HARNESS_MAIN

@@ -132,6 +132,8 @@ struct pairing_env {
 	void (*look)(struct pairing *p);
 	/* What vDPA there is for a device (failed is left to the machine). NULL: none. */
 	void (*vdpa)(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa);
+	/* How long lost hardware must be back before it serves again. NULL: 0. */
+	uint64_t (*stable_us)(void *ctx);
 	/* Calls pairing_run at that time; 0: not. */
 	void (*wake_at)(struct pairing *p, uint64_t at_us);
 	/* State, wish or what is seen may have changed; p->state_before is the former state. */
@@ -161,6 +163,8 @@ struct pairing {
 	enum policy_backend step_backend;
 	enum config_backend step_mode;
 	char vdpa_failed[POLICY_TEXT_MAX]; /* why 'auto' does without; "": it did not fail */
+	bool vdpa_lost;			   /* while hardware served, and not attached again since */
+	uint64_t stable_at_us;		   /* before that software serves, with 'auto' */
 	uint64_t detach_us;		   /* when the last detach began */
 	uint64_t switch_us;		   /* the pause of the last change of backend; 0: none */
 	bool move; /* the endpoint has to leave its process, or to be made anew */
@@ -233,6 +237,8 @@ const char *pairing_vdpa_driver(const struct pairing *p);
 /* Forgets failures, so that the next run tries at once. */
 void pairing_retry_now(struct pairing *p);
 
+/* Lost hardware is back, and software serves until it is stable. */
+bool pairing_settles(const struct pairing *p);
 /* The wished device is handed out, and can be opened now. */
 bool pairing_is_handed_out(const struct pairing *p);
 /* A socket or a device is wished or there. */

@@ -131,6 +131,7 @@ static int begin_remove(struct pairing *p, struct pairing_op *op, struct err *er
 	if (rc)
 		return rc;
 	pairing_note(p, "remove %s", p->wish.name);
+	p->vdpa_lost = false;
 	drop_device(&p->wish);
 	pairing_retry_now(p);
 	return 0;
@@ -190,7 +191,7 @@ static int begin_backend(struct pairing *p, struct pairing_op *op, struct err *e
 	}
 	pairing_note(p, "backend %s", config_backend_name(wish.backend));
 	p->wish.backend = wish.backend;
-	p->switch_us = p->detach_us = 0;
+	p->switch_us = p->detach_us = p->stable_at_us = 0;
 	return 0;
 }
 

@@ -99,8 +99,13 @@ static void reason_of(const struct manager *m, const struct pairing *p, char *bu
 {
 	const struct pairing_extra *extra = &m->extra[p->id];
 
-	if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
-	    !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
+	if (pairing_settles(p) && !pairing_failure(p) && p->seen.link)
+		snprintf(buf, size,
+			 "software: %s was lost and is back; hardware serves when it has been "
+			 "there for %u s (VIO4WD_VDPA_STABLE_SECONDS)",
+			 p->wish.name, m->cfg->vdpa_stable_s);
+	else if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
+		 !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
 		snprintf(buf, size, "%s: %s", extra->mode, extra->mode_reason);
 	else
 		pairing_reason(p, buf, size);

@@ -31,6 +31,7 @@ struct world {
 	bool made;	   /* its vDPA device */
 	bool made_wrong;   /* on another device, or not to be opened */
 	struct policy_vdpa vdpa;
+	uint64_t stable_us;
 	bool held; /* a device has to be given back */
 	bool full; /* the relay has no port left: the endpoint must move */
 	bool other_has_it;
@@ -91,6 +92,11 @@ static void world_vdpa(struct pairing *p, const struct devname *device, struct p
 	*vdpa = ((struct world *)p->env->ctx)->vdpa;
 }
 
+static uint64_t world_stable(void *ctx)
+{
+	return ((struct world *)ctx)->stable_us;
+}
+
 static void world_wake_at(struct pairing *p, uint64_t at_us)
 {
 	((struct world *)p->env->ctx)->alarm = at_us;
@@ -128,6 +134,7 @@ FIXTURE_SETUP(pairing)
 		.admit = world_admit,
 		.look = world_look,
 		.vdpa = world_vdpa,
+		.stable_us = world_stable,
 		.wake_at = world_wake_at,
 		.changed = world_changed,
 		.finish = world_finish,

@@ -264,6 +264,53 @@ TEST_F(pairing, what_was_made_before_a_crash_is_used) {
 	EXPECT_EQ(POLICY_VDPA, self->p->seen.backend);
 }
 
+TEST_F(pairing, lost_hardware_serves_again_when_it_is_stable) {
+	struct world *w = &self->w;
+	uint64_t stable_at;
+
+	w->stable_us = 10000000;
+	vdpa_attached(w, CONFIG_BACKEND_AUTO);
+	/* The first time there is nothing to wait for. */
+	EXPECT_TRUE(pairing_settled(self->p));
+	w->made = w->present = false;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_DETACH, -ENODEV));
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	w->present = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(made(w));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	stable_at = w->now + w->stable_us;
+	EXPECT_EQ(STEP_MODE, self->p->step);
+	EXPECT_EQ(CONFIG_BACKEND_SW, self->p->step_mode);
+	EXPECT_TRUE(done(w, STEP_MODE, 0));
+	EXPECT_TRUE(pairing_settles(self->p));
+	EXPECT_EQ(stable_at, w->alarm);
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_EQ(CONFIG_BACKEND_AUTO, self->p->step_mode);
+	EXPECT_TRUE(done(w, STEP_MODE, 0));
+	EXPECT_FALSE(pairing_settles(self->p));
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
+TEST_F(pairing, software_that_cannot_bridge_the_time_is_no_failure) {
+	struct world *w = &self->w;
+
+	w->stable_us = 10000000;
+	vdpa_attached(w, CONFIG_BACKEND_AUTO);
+	w->made = false;
+	pairing_device(self->p, false, "the vDPA device went away");
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_TRUE(made(w));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_TRUE(done(w, STEP_MODE, -EOPNOTSUPP));
+	EXPECT_EQ(NULL, pairing_failure(self->p));
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
 TEST_F(pairing, what_was_made_before_a_crash_for_nobody_goes) {
 	struct world *w = &self->w;
 

@@ -22,6 +22,7 @@
 #include "manager/jobs.h"
 #include "manager/manager.h"
 #include "manager/vdpa_make.h"
+#include "udev/device_node.h"
 #include "udev/module.h"
 #include "udev/vdpa_driver.h"
 #include "vdpa/sysfs.h"
@@ -202,7 +203,8 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 		return;
 	facts->flaw = vdpa_driver_flaw(&dev.vf);
 	mgmt = mgmt_of(m->vdpas, &dev.pci);
-	if (mgmt)
+	/* On a driver that hands it out it has none any more, whatever was told last. */
+	if (mgmt && !device_node_of_driver(dev.vf.driver))
 		put_mgmt(mgmt, facts);
 	put_driver(m->vdpas, &dev.vf, facts);
 }

@@ -22,6 +22,7 @@
 #define MGMT_WAIT_MS \
 	2000 /* drivers of the auxiliary bus may come a little later than their module */
 #define NODE_WAIT_MS 5000
+#define CLOSE_WAIT_MS 500
 #define POLL_MS 20
 
 char *vdpa_name(unsigned int id, char *buf)
@@ -87,6 +88,9 @@ static int find_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_
 	int rc;
 
 	rc = vdpa_mgmtdev_list(&list, &n, err);
+	/* They change while they are told. */
+	if (rc == -EAGAIN)
+		return -ENOENT;
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
@@ -148,6 +152,32 @@ static void fill_spec(const char *root, const struct vdpa_plan *plan,
 	find_mac(root, plan, spec);
 }
 
+/* The least important first; false when there is nothing left that could be left out. */
+static bool leave_out(struct vdpa_spec *spec)
+{
+	const char *what = spec->max_vqp   ? "number of queue pairs"
+			   : spec->mtu	   ? "MTU"
+			   : spec->has_mac ? "MAC address"
+					   : NULL;
+
+	if (!what)
+		return false;
+	log_info("vDPA device %s: it keeps the %s that it has", spec->name, what);
+	if (spec->max_vqp)
+		spec->max_vqp = 0;
+	else if (spec->mtu)
+		spec->mtu = 0;
+	else
+		spec->has_mac = false;
+	return true;
+}
+
+/* vp_vdpa and ifcvf let nothing be chosen, others not all of it. */
+static bool may_be_a_choice(int rc)
+{
+	return rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ERANGE;
+}
+
 static int add(const char *root, const struct vdpa_plan *plan, struct err *err)
 {
 	struct vdpa_mgmtdev mgmt;
@@ -159,15 +189,9 @@ static int add(const char *root, const struct vdpa_plan *plan, struct err *err)
 	if (rc < 0)
 		return rc;
 	fill_spec(root, plan, &mgmt, &spec);
-	rc = vdpa_device_add(&spec, &why);
-	/* vp_vdpa and ifcvf take no attributes: the device has its own. */
-	if (rc == -EOPNOTSUPP) {
-		log_info("%s: %s; it keeps the MAC address, MTU and queues that it has", spec.name,
-			 why.text);
-		spec.has_mac = false;
-		spec.mtu = spec.max_vqp = 0;
+	do {
 		rc = vdpa_device_add(&spec, &why);
-	}
+	} while (may_be_a_choice(rc) && leave_out(&spec));
 	if (rc < 0 && rc != -EEXIST)
 		return err_set(err, rc, why.step, "%s", why.text);
 	fault_point("vdpa.made");
@@ -237,7 +261,14 @@ int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
 		return rc;
 	fault_point("vdpa.vhost");
 	rc = wait_for_node(root, plan, path, err);
-	return rc ? rc : give(plan, path, err);
+	if (!rc)
+		rc = give(plan, path, err);
+	if (rc || vdpa_is_ready(root, plan))
+		return rc;
+	return err_set(err, -EBUSY, "vDPA",
+		       "the vDPA device %s was made, but somebody has changed it or its device "
+		       "file at once; is another tool (driverctl, a udev rule) in charge of it?",
+		       plan->name);
 }
 
 /* It can be opened once at a time: who gets it open is the only user. */
@@ -249,6 +280,11 @@ static int check_unused(const char *root, const char *name, struct err *err)
 	if (vdpa_chardev(root, name, node, sizeof(node), NULL) < 0)
 		return 0;
 	fd = kernel_open(root, "%s", node);
+	/* Whoever has let it go just now may need a moment. */
+	for (unsigned int ms = 0; fd == -EBUSY && ms < CLOSE_WAIT_MS; ms += POLL_MS) {
+		pause_ms(POLL_MS);
+		fd = kernel_open(root, "%s", node);
+	}
 	if (fd == -EBUSY)
 		return err_set(err, -EBUSY, "device in use",
 			       "the vDPA device %s is used by a program that has %s open (a VM, or "

@@ -113,6 +113,12 @@ static void ask_done(struct job *job)
 	struct vdpas *v = vdpas_of(job);
 
 	v->asking = false;
+	/* They change while they are told: what was told last stands until then. */
+	if (v->err.code == -EAGAIN) {
+		free(take_ptr(v->new_mgmt));
+		ask(v);
+		return;
+	}
 	/* A kernel without vDPA has no management devices. */
 	if (v->err.code && v->err.code != -EOPNOTSUPP)
 		log_warning("vDPA management devices cannot be listed: %s", v->err.text);

@@ -126,7 +126,8 @@ static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wis
 		json_put_text(entry, "device", wish->has_device ? wish->name : "");
 		json_put_text(entry, "backend", config_backend_name(wish->backend));
 		json_put_text(entry, "origin", pairing_origin_name(wish->origin));
-		json_put_bool(entry, "handed_out", wish->handed_out);
+		if (wish->handed_out)
+			json_put_bool(entry, "handed_out", true);
 	}
 	if (!same_pins(wish, base)) {
 		json_put_int(entry, "pin_vf_to_vm", wish->pin[VF_TO_VM]);

@@ -24,8 +24,9 @@ static struct {
 	unsigned int hidden; /* the management device comes after so many questions */
 	uint64_t classes;
 	uint32_t max_vqs;
-	bool open; /* by somebody else */
-	bool bare; /* it takes no attributes */
+	bool open;     /* by somebody else */
+	bool bare;     /* it takes no attributes */
+	bool no_pairs; /* nor a number of queue pairs */
 	int add_error, vhost_error, del_error;
 	unsigned int adds, dels;
 	struct vdpa_spec spec; /* of the last that was made */
@@ -66,7 +67,9 @@ int vdpa_device_add(const struct vdpa_spec *spec, struct err *err)
 {
 	kernel.adds++;
 	if (kernel.bare && (spec->has_mac || spec->mtu || spec->max_vqp))
-		return err_set(err, -EOPNOTSUPP, "vDPA", "some attributes are not supported");
+		return err_set(err, -EINVAL, "vDPA", "some attributes are not supported");
+	if (kernel.no_pairs && spec->max_vqp)
+		return err_set(err, -EINVAL, "vDPA", "some attributes are not supported");
 	if (kernel.add_error)
 		return err_set(err, kernel.add_error, "vDPA", "the kernel refuses");
 	kernel.spec = *spec;
@@ -186,9 +189,27 @@ TEST_F(made, own_one_that_is_open_elsewhere) {
 TEST_F(made, without_attributes) {
 	kernel.bare = true;
 	EXPECT_EQ(0, make());
-	EXPECT_EQ(2, kernel.adds);
+	EXPECT_EQ(3, kernel.adds);
 	EXPECT_EQ(0, kernel.spec.mtu);
 	EXPECT_EQ(0, kernel.spec.max_vqp);
+}
+
+/* What can be chosen is. */
+TEST_F(made, without_one_attribute) {
+	kernel.no_pairs = true;
+	self->plan.has_mac = true;
+	EXPECT_EQ(0, make());
+	EXPECT_EQ(2, kernel.adds);
+	EXPECT_EQ(1500, kernel.spec.mtu);
+	EXPECT_EQ(0, kernel.spec.max_vqp);
+	EXPECT_TRUE(kernel.spec.has_mac);
+}
+
+TEST_F(made, refused_whatever_is_left_out) {
+	kernel.add_error = -EINVAL;
+	self->plan.has_mac = true;
+	EXPECT_EQ(-EINVAL, make());
+	EXPECT_EQ(4, kernel.adds);
 }
 
 TEST_F(made, mac_address_of_the_plan) {

@@ -24,9 +24,10 @@ static struct {
 	unsigned int hidden; /* the management device comes after so many questions */
 	uint64_t classes;
 	uint32_t max_vqs;
-	bool open;     /* by somebody else */
-	bool bare;     /* it takes no attributes */
-	bool no_pairs; /* nor a number of queue pairs */
+	unsigned int open; /* by somebody else, for so many looks */
+	bool thief;	   /* takes the file when it was given */
+	bool bare;	   /* it takes no attributes */
+	bool no_pairs;	   /* nor a number of queue pairs */
 	int add_error, vhost_error, del_error;
 	unsigned int adds, dels;
 	struct vdpa_spec spec; /* of the last that was made */
@@ -107,6 +108,8 @@ int vdpa_chardev(const char *root, const char *name, char *path, size_t size, st
 	if (!vdpa_is_made(root, name))
 		return -ENODEV;
 	snprintf(path, size, "%s", NODE);
+	if (kernel.thief && stat(node, &st) == 0 && (st.st_mode & 0777) == 0640)
+		chmod(node, 0600);
 	return stat(node, &st) < 0 ? -ENOENT : 0;
 }
 
@@ -265,7 +268,10 @@ TEST_F(made, for_somebody_else_is_not_ready) {
 
 int kernel_open(const char *root, const char *path, ...)
 {
-	return kernel.open ? -EBUSY : open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (!kernel.open)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	kernel.open--;
+	return -EBUSY;
 }
 
 int kernel_write(const char *root, const char *value, const char *path, ...)
@@ -276,12 +282,19 @@ int kernel_write(const char *root, const char *value, const char *path, ...)
 /* The kernel would wait for it. */
 TEST_F(made, what_is_open_stays) {
 	EXPECT_EQ(0, make());
-	kernel.open = true;
+	kernel.open = 1000;
 	EXPECT_EQ(-EBUSY, vdpa_unmake(self->root, "vio4wd7", &self->err));
 	EXPECT_NE(NULL, strstr(self->err.text, NODE " open"));
 	EXPECT_EQ(0, kernel.dels);
-	kernel.open = false;
+	kernel.open = 3; /* it is just being closed */
 	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
+}
+
+TEST_F(made, taken_by_somebody_at_once) {
+	kernel.thief = true;
+	self->plan.mode = 0640;
+	EXPECT_EQ(-EBUSY, make());
+	EXPECT_NE(NULL, strstr(self->err.text, "somebody has changed it"));
 }
 
 TEST_F(made, what_is_gone_is_removed) {

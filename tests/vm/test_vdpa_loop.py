@@ -28,7 +28,7 @@ from lib.vhost_user import (
 )
 from lib.wait import until
 from relay_alone import RelayAlone
-from vdpa import Vdpa, attach
+from vdpa import Device
 from vf_bench import Figure, figure  # noqa: F401
 
 MACHINE = "igb"
@@ -43,15 +43,23 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 class Scene:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.vdpa: Vdpa = stage.add(Vdpa("sim0", "vdpasim_net", MAC))
+        self.make()
+        stage.add(self)
         self.relay: RelayAlone = stage.add(
             RelayAlone(stage.writable_dir(), stage.dir / "relay.txt")
         )
         self.relay.add(ID)
         self.attach()
 
+    def make(self) -> None:
+        self.vdpa = Device("sim0", "vdpasim_net", mac=MAC)
+        self.vdpa.give()
+
+    def close(self) -> None:
+        self.vdpa.close()
+
     def attach(self) -> Dict[str, Any]:
-        return attach(self.relay, ID, BDF, self.vdpa)
+        return self.relay.attach_vdpa(ID, BDF, self.vdpa.node)
 
     def device(self) -> Dict[str, Any]:
         device = self.relay.device(ID)
@@ -90,7 +98,7 @@ def module(hugepages: Path) -> Iterator[Scene]:
 def scene(module: Scene) -> Iterator[Scene]:
     """The device is attached, no VM is there, and what the relay does is up to it."""
     if not module.vdpa.exists():
-        module.vdpa.make()
+        module.make()
     if not module.relay.device(ID):
         module.attach()
     module.mode("auto")
@@ -185,7 +193,7 @@ def test_removed_under_traffic(scene: Scene, vm: NumberedLoop) -> None:
     until(lambda: not scene.relay.device(ID), "the device is detached")
     assert removal.wait(20) == 0
     assert scene.relay.endpoint(ID)["vm"]["connected"]
-    scene.vdpa.make()
+    scene.make()
     scene.attach()
     vm.progress(500)
     assert scene.device()["mode"] == "direct"

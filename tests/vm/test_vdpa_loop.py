@@ -259,7 +259,7 @@ def test_logging(scene: Scene) -> None:
         vm.progress(100)
         vm.within(lambda net: net.written.clear())
         rings = vm.within(lambda net: _begin_log(net, log))
-        assert scene.device()["mode"] == "shadow"
+        scene.wait_mode("shadow")
         assert "migrated" in scene.device()["mode_reason"]
         vm.progress(2 * vm.window)  # those written before it began have come
         first = vm.within(lambda net: len(net.written))

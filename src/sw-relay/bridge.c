@@ -161,7 +161,9 @@ static int open_device(struct bridge *b, struct err *err)
 
 static unsigned int rings_in_use(const struct bridge *b)
 {
-	return RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, b->device.vrings);
+	const unsigned int rings = RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, VM_RINGS);
+
+	return RTE_MIN(rings, b->device.vrings);
 }
 
 static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)

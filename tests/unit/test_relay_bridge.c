@@ -304,6 +304,16 @@ TEST_F(bridge, error_after_it_began) {
 	EXPECT_POSITIONS(2, 0);
 }
 
+/* A front end may set up rings that it was not offered. */
+TEST_F(bridge, more_rings_than_there_is_room_for) {
+	self->fake->vrings = 200;
+	self->guest->n_rings = 100;
+	ASSERT_EQ(0, come(self));
+	EXPECT_GT(0, serve(BRIDGE_DIRECT));
+	EXPECT_GE(VM_RINGS, self->bridge->n_rings);
+	self->guest->n_rings = 2;
+}
+
 TEST_F(bridge, wishes_without_vm_or_device) {
 	EXPECT_EQ(0, serve(BRIDGE_DIRECT));
 	EXPECT_SERVED(BRIDGE_OFF);

@@ -62,18 +62,34 @@ static int check_device(const struct vhost_vdpa *dev, struct err *err)
 	return 0;
 }
 
+/* A part of the configuration is there only with its feature. */
+static int read_part(struct vhost_vdpa *dev, unsigned int feature, size_t offset, void *part,
+		     size_t size, struct err *err)
+{
+	if (!(dev->features & BRIDGE_BIT(feature)))
+		return 0;
+	return vhost_vdpa_config(dev, offset, part, size, err);
+}
+
+#define READ_PART(feature, field)                                                         \
+	read_part(dev, feature, offsetof(struct virtio_net_config, field), &config.field, \
+		  sizeof(config.field), err)
+
 static int read_config(struct vhost_vdpa *dev, struct bridge_device *device, struct err *err)
 {
-	struct virtio_net_config config = { 0 };
-	int r = vhost_vdpa_config(dev, 0, &config, sizeof(config), err);
+	struct virtio_net_config config = { .status = VIRTIO_NET_S_LINK_UP };
+	int r = READ_PART(VIRTIO_NET_F_MAC, mac);
 
+	if (r == 0)
+		r = READ_PART(VIRTIO_NET_F_STATUS, status);
+	if (r == 0)
+		r = READ_PART(VIRTIO_NET_F_MTU, mtu);
 	if (r < 0)
 		return r;
 	device->has_mac = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MAC);
 	memcpy(device->mac, config.mac, sizeof(device->mac));
-	device->mtu = dev->features & BRIDGE_BIT(VIRTIO_NET_F_MTU) ? config.mtu : 0;
-	device->link = !(dev->features & BRIDGE_BIT(VIRTIO_NET_F_STATUS)) ||
-		       config.status & VIRTIO_NET_S_LINK_UP;
+	device->mtu = config.mtu;
+	device->link = config.status & VIRTIO_NET_S_LINK_UP;
 	return 0;
 }
 
@@ -145,7 +161,9 @@ static int open_device(struct bridge *b, struct err *err)
 
 static unsigned int rings_in_use(const struct bridge *b)
 {
-	return RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, b->device.vrings);
+	const unsigned int rings = RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, VM_RINGS);
+
+	return RTE_MIN(rings, b->device.vrings);
 }
 
 static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)
@@ -172,15 +190,16 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	if (r == 0)
 		r = wanted == BRIDGE_SHADOW ? bridge_shadow_prepare(b, err)
 					    : bridge_rings_direct(b, err);
-	if (r == 0)
-		r = vhost_vdpa_driver_ok(&b->dev, err);
 	if (r < 0)
 		return r;
+	/* It may begin although it says that it does not: from here on it has to be stopped. */
 	b->mode = wanted;
+	r = vhost_vdpa_driver_ok(&b->dev, err);
+	if (r < 0)
+		return r;
 	if (wanted == BRIDGE_SHADOW)
 		r = bridge_shadow_start(b, err);
-	else
-		bridge_rings_ring_all(b);
+	bridge_rings_ring_all(b);
 	return r;
 }
 
@@ -190,6 +209,9 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	const int r = bring_up(b, wanted, err);
 
 	if (r < 0) {
+		/* It may have said so that it takes no position but 0. */
+		if (r == -EOPNOTSUPP && b->dev.fd >= 0)
+			b->device.has_positions &= vhost_vdpa_has_positions(&b->dev);
 		stop(b);
 		bridge_shadow_stop(b);
 		close_device(b);
@@ -199,15 +221,23 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 
 static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 {
+	int r;
+
 	if (!b->vm || wanted == BRIDGE_OFF || !b->device.path[0]) {
 		stop(b);
 		close_device(b);
 		return 0;
 	}
-	if (b->mode == wanted)
-		return bridge_rings_refresh(b, err);
-	stop(b);
-	return start(b, wanted, err);
+	if (b->mode != wanted) {
+		stop(b);
+		return start(b, wanted, err);
+	}
+	r = bridge_rings_refresh(b, err);
+	if (r < 0) {
+		stop(b);
+		close_device(b);
+	}
+	return r;
 }
 
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err)

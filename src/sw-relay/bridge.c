@@ -161,7 +161,8 @@ static int open_device(struct bridge *b, struct err *err)
 
 static unsigned int rings_in_use(const struct bridge *b)
 {
-	const unsigned int rings = RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, VM_RINGS);
+	const unsigned int rings =
+		RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, (unsigned int)VM_RINGS);
 
 	return RTE_MIN(rings, b->device.vrings);
 }

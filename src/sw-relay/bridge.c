@@ -144,14 +144,33 @@ static void stop(struct bridge *b)
 	if (vhost_vdpa_reset(&b->dev, &err) < 0) {
 		log_warning("relay %u: %s", b->id, err.text);
 		/* The kernel resets it when the file is closed, and waits for that. */
-		close_device(b);
+		vhost_vdpa_close(&b->dev);
 	}
-	if (b->mode == BRIDGE_SHADOW)
-		bridge_shadow_stop(b);
-	if (!vhost_vdpa_keeps_maps(&b->dev))
-		bridge_memory_unmap(b);
+	bridge_shadow_stop(b);
 	bridge_rings_settle(b);
 	b->mode = BRIDGE_OFF;
+	if (b->dev.fd < 0)
+		close_device(b);
+	else if (!vhost_vdpa_keeps_maps(&b->dev))
+		bridge_memory_unmap(b);
+}
+
+/* Its own memory may be less than the VM has said: who touches it says on whose behalf (guard.h).
+ */
+static struct guard *enter(struct bridge *b)
+{
+	struct guard *before = guard_current;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->vm)
+		guard_current = &b->vm->guard;
+	return before;
+}
+
+static void leave(struct bridge *b, struct guard *before)
+{
+	guard_current = before;
+	pthread_mutex_unlock(&b->lock);
 }
 
 static int open_device(struct bridge *b, struct err *err)
@@ -161,10 +180,9 @@ static int open_device(struct bridge *b, struct err *err)
 
 static unsigned int rings_in_use(const struct bridge *b)
 {
-	const unsigned int rings =
-		RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, (unsigned int)VM_RINGS);
+	const uint32_t rings = RTE_MIN(b->device.vrings, (uint32_t)VM_RINGS);
 
-	return RTE_MIN(rings, b->device.vrings);
+	return RTE_MIN(rte_vhost_get_vring_num(b->vm->vid) & ~1u, rings);
 }
 
 static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)
@@ -214,7 +232,7 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		if (r == -EOPNOTSUPP && b->dev.fd >= 0)
 			b->device.has_positions &= vhost_vdpa_has_positions(&b->dev);
 		stop(b);
-		bridge_shadow_stop(b);
+		bridge_shadow_stop(b); /* one that has not begun */
 		close_device(b);
 	}
 	return r;
@@ -243,11 +261,11 @@ static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 {
+	struct guard *before = enter(b);
 	int r;
 
-	pthread_mutex_lock(&b->lock);
 	r = serve(b, wanted, err);
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 	return r;
 }
 
@@ -263,11 +281,11 @@ enum bridge_mode bridge_mode(struct bridge *b)
 
 void bridge_drop_device(struct bridge *b)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	stop(b);
 	close_device(b);
 	memset(&b->device, 0, sizeof(b->device));
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 void bridge_fini(struct bridge *b)
@@ -286,13 +304,13 @@ void bridge_vm_came(struct bridge *b, struct vm *vm)
 
 void bridge_vm_gone(struct bridge *b, struct vm *vm)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	if (b->vm == vm) {
 		stop(b);
 		close_device(b);
 		b->vm = NULL;
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 bool bridge_is_stale(struct bridge *b)
@@ -311,50 +329,52 @@ bool bridge_is_stale(struct bridge *b)
  * this process and not pages (simulators, VDUSE), and the library moves them. The others pin pages,
  * which stay where they are. A shadow looks at the VM's rings itself.
  */
-void bridge_memory_changing(struct bridge *b)
+void bridge_memory_changing(struct bridge *b, const struct vm *vm)
 {
-	pthread_mutex_lock(&b->lock);
+	struct guard *before = enter(b);
 	b->paused = BRIDGE_OFF;
-	if (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions)) {
+	if (b->vm == vm &&
+	    (b->mode == BRIDGE_SHADOW || (b->mode == BRIDGE_DIRECT && b->device.has_positions))) {
 		b->paused = b->mode;
 		stop(b);
 		bridge_memory_unmap(b);
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
 static int follow_memory(struct bridge *b, struct err *err)
 {
-	if (b->paused != BRIDGE_OFF && b->vm)
+	if (b->paused != BRIDGE_OFF)
 		return start(b, b->paused, err);
 	return b->mode == BRIDGE_OFF ? 0 : bridge_memory_update(b, err);
 }
 
-void bridge_memory_changed(struct bridge *b)
+void bridge_memory_changed(struct bridge *b, const struct vm *vm)
 {
+	struct guard *before = enter(b);
 	struct err err = { 0 };
 
-	pthread_mutex_lock(&b->lock);
-	if (follow_memory(b, &err) < 0) {
+	if (b->vm == vm && follow_memory(b, &err) < 0) {
 		log_error("relay %u: the VM's memory has changed: %s", b->id, err.text);
 		stop(b);
 		close_device(b);
 	}
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 }
 
-bool bridge_set_logging(struct bridge *b, bool on)
+bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on)
 {
+	struct guard *before = enter(b);
 	struct err err = { 0 };
 	bool decide;
 
-	pthread_mutex_lock(&b->lock);
-	decide = b->logging != on && b->device.path[0];
-	b->logging = on;
+	decide = b->vm == vm && b->logging != on && b->device.path[0];
+	if (b->vm == vm)
+		b->logging = on;
 	/* From now on no byte may be written untold. */
-	if (on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
+	if (b->vm == vm && on && b->mode == BRIDGE_DIRECT && serve(b, BRIDGE_SHADOW, &err) < 0)
 		log_warning("relay %u: %s", b->id, err.text);
-	pthread_mutex_unlock(&b->lock);
+	leave(b, before);
 	return decide;
 }
 

@@ -114,13 +114,13 @@ enum bridge_mode bridge_mode(struct bridge *b);
 /* A ring has other descriptors than the device was told: bridge_serve() tells it. */
 bool bridge_is_stale(struct bridge *b);
 
-/* In the VM's messages, with ring locks held. Memory: before the library unmaps the old one, and
- * after it has mapped the new one, before the VM gets its answer. Logging: VHOST_F_LOG_ALL was set
- * or cleared; true when the mode has to be decided anew, which with on has been done as far as it
- * cannot wait. */
-void bridge_memory_changing(struct bridge *b);
-void bridge_memory_changed(struct bridge *b);
-bool bridge_set_logging(struct bridge *b, bool on);
+/* In a VM's messages, with ring locks held; harmless when it is not the one that is served. Memory:
+ * before the library unmaps the old one, and after it has mapped the new one, before the VM gets
+ * its answer. Logging: VHOST_F_LOG_ALL was set or cleared; true when the mode has to be decided
+ * anew, which with on has been done as far as it cannot wait. */
+void bridge_memory_changing(struct bridge *b, const struct vm *vm);
+void bridge_memory_changed(struct bridge *b, const struct vm *vm);
+bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on);
 
 /* NULL, or why the device is of no use any more: static text. Does not wait for the lock. */
 const char *bridge_look(struct bridge *b);

@@ -21,7 +21,8 @@ void bridge_memory_unmap(struct bridge *b);
 uint64_t bridge_guest_address(const struct bridge *b, const void *addr);
 /* The other way: size bytes at the VM's address, NULL when they are not all in one region. */
 void *bridge_host_address(const struct bridge *b, uint64_t addr, uint64_t size);
-/* The first address above the VM's memory that is a multiple of align. */
+/* The first address above the VM's memory that is a multiple of align; UINT64_MAX: there is none.
+ */
 uint64_t bridge_above_memory(const struct bridge *b, uint64_t align);
 
 /* bridge_rings.c */

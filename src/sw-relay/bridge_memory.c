@@ -111,14 +111,15 @@ static int change(struct bridge *b, struct table *next, struct err *err)
 int bridge_memory_update(struct bridge *b, struct err *err)
 {
 	struct table next;
-	int r = read_table(b, &next, err);
+	int r = read_table(b, &next, err), end;
 
 	if (r == 0)
 		r = vhost_vdpa_map_begin(&b->dev, err);
 	if (r < 0)
 		return r;
 	r = change(b, &next, err);
-	return r < 0 ? r : vhost_vdpa_map_end(&b->dev, err);
+	end = vhost_vdpa_map_end(&b->dev, r < 0 ? NULL : err);
+	return r < 0 ? r : end;
 }
 
 void bridge_memory_unmap(struct bridge *b)
@@ -155,6 +156,6 @@ uint64_t bridge_above_memory(const struct bridge *b, uint64_t align)
 	uint64_t top = 0;
 
 	for (unsigned int i = 0; i < b->n_regions; i++)
-		top = RTE_MAX(top, b->regions[i].iova + b->regions[i].size);
-	return RTE_ALIGN_CEIL(top, align);
+		top = RTE_MAX(top, b->regions[i].iova + b->regions[i].size - 1);
+	return top >= UINT64_MAX - align ? UINT64_MAX : RTE_ALIGN_CEIL(top + 1, align);
 }

@@ -94,8 +94,9 @@ static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 {
 	const uint16_t end = __atomic_load_n(&ring->vm.avail->idx, __ATOMIC_ACQUIRE);
 	const uint16_t begin = ring->vm_avail;
+	const unsigned int taken = (uint16_t)(ring->our_avail - ring->our_used);
 
-	if ((uint16_t)(end - begin) > ring->mask + 1) {
+	if ((uint16_t)(end - begin) + taken > ring->mask + 1u) {
 		report(ring, s->bridge);
 		return false;
 	}
@@ -118,15 +119,26 @@ static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 	return true;
 }
 
-/* The buffers that the device has written, from the first on. */
-static void log_buffers(struct bridge *b, const struct vring_desc *table, unsigned int size,
-			uint16_t head, uint32_t len)
+/* The buffers that the device has written, from the first on: those of a chain, whose last
+ * descriptor may be a table of more (virtio 1.2, 2.7.5.3). */
+static void log_buffers(struct bridge *b, const struct shadow_ring *ring, uint16_t head,
+			uint32_t len)
 {
+	const struct vring_desc *table = ring->ours.desc;
+	unsigned int size = ring->mask + 1u, left = size;
 	uint16_t i = head;
 
-	for (unsigned int n = 0; n < size && len && i < size; n++) {
+	while (left-- && len && i < size) {
 		const struct vring_desc desc = *(const volatile struct vring_desc *)&table[i];
 
+		if (desc.flags & VRING_DESC_F_INDIRECT) {
+			if (table != ring->ours.desc)
+				return;
+			table = bridge_host_address(b, desc.addr, desc.len);
+			size = left = table ? RTE_MIN(desc.len / sizeof(desc), 1ul << 16) : 0;
+			i = 0;
+			continue;
+		}
 		if (desc.flags & VRING_DESC_F_WRITE) {
 			const uint32_t part = RTE_MIN(desc.len, len);
 
@@ -139,24 +151,12 @@ static void log_buffers(struct bridge *b, const struct vring_desc *table, unsign
 	}
 }
 
-static void log_used(struct bridge_shadow *s, struct shadow_ring *ring,
-		     const struct vring_used_elem *used, uint16_t position)
+/* After it was written: what is told before may be copied before, too. */
+static void log_ring(const struct bridge_shadow *s, const struct shadow_ring *ring, size_t offset,
+		     size_t size)
 {
-	const struct vring_desc *desc = &ring->ours.desc[used->id];
-	struct bridge *b = s->bridge;
-
-	if (desc->flags & VRING_DESC_F_INDIRECT) {
-		const unsigned int n = desc->len / sizeof(*desc);
-		const struct vring_desc *table = bridge_host_address(b, desc->addr, desc->len);
-
-		if (table)
-			log_buffers(b, table, RTE_MIN(n, (unsigned int)UINT16_MAX), 0, used->len);
-	} else {
-		log_buffers(b, ring->ours.desc, ring->mask + 1, used->id, used->len);
-	}
-	rte_vhost_log_used_vring(b->vm->vid, ring->index,
-				 offsetof(struct vring_used, ring[position & ring->mask]),
-				 sizeof(*used));
+	if (atomic_load_explicit(&s->bridge->logging, memory_order_relaxed))
+		rte_vhost_log_used_vring(s->bridge->vm->vid, ring->index, offset, size);
 }
 
 static bool wants_interrupt(const struct bridge_shadow *s, const struct shadow_ring *ring,
@@ -175,8 +175,9 @@ static bool copy_used(struct bridge_shadow *s, struct shadow_ring *ring)
 	const bool logging = atomic_load_explicit(&s->bridge->logging, memory_order_relaxed);
 	const int call = s->bridge->rings[ring->index].call;
 	const uint16_t before = ring->vm_used;
+	uint16_t at;
 
-	if ((uint16_t)(end - ring->our_used) > ring->mask + 1) {
+	if ((uint16_t)(end - ring->our_used) > (uint16_t)(ring->our_avail - ring->our_used)) {
 		report(ring, s->bridge);
 		return false;
 	}
@@ -190,15 +191,15 @@ static bool copy_used(struct bridge_shadow *s, struct shadow_ring *ring)
 			return false;
 		}
 		if (logging)
-			log_used(s, ring, &used, ring->vm_used);
-		ring->vm.used->ring[ring->vm_used++ & ring->mask] = used;
+			log_buffers(s->bridge, ring, used.id, used.len);
+		at = ring->vm_used++ & ring->mask;
+		ring->vm.used->ring[at] = used;
+		log_ring(s, ring, offsetof(struct vring_used, ring[at]), sizeof(used));
 	}
 	if (ring->vm_used == before)
 		return false;
 	__atomic_store_n(&ring->vm.used->idx, ring->vm_used, __ATOMIC_RELEASE);
-	if (logging)
-		rte_vhost_log_used_vring(s->bridge->vm->vid, ring->index,
-					 offsetof(struct vring_used, idx), sizeof(uint16_t));
+	log_ring(s, ring, offsetof(struct vring_used, idx), sizeof(uint16_t));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (wants_interrupt(s, ring, before) && call >= 0)
 		eventfd_write(call, 1);
@@ -208,34 +209,40 @@ static bool copy_used(struct bridge_shadow *s, struct shadow_ring *ring)
 /* Asks the VM to kick at the next buffer; what came before it was asked is seen by the caller. */
 static void want_kick(const struct bridge_shadow *s, struct shadow_ring *ring)
 {
-	ring->vm.used->flags = 0;
-	if (s->event_idx)
+	size_t offset = offsetof(struct vring_used, flags);
+
+	if (s->event_idx) {
+		offset = offsetof(struct vring_used, ring[ring->vm.num]);
 		__atomic_store_n(&vring_avail_event(&ring->vm), ring->vm_avail, __ATOMIC_RELAXED);
+	} else {
+		__atomic_store_n(&ring->vm.used->flags, 0, __ATOMIC_RELAXED);
+	}
+	log_ring(s, ring, offset, sizeof(uint16_t));
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static void copy_ring(struct bridge_shadow *s, struct shadow_ring *ring)
+/* False: nothing is to be done before the next kick or call. */
+static bool copy_ring(struct bridge_shadow *s, struct shadow_ring *ring)
 {
-	bool more;
+	bool more = !ring->broken && copy_available(s, ring);
 
-	do {
-		if (ring->broken)
-			return;
-		more = copy_available(s, ring);
-		more |= copy_used(s, ring);
-		if (!more) {
-			want_kick(s, ring);
-			more = copy_available(s, ring);
-		}
-	} while (more);
+	more |= !ring->broken && copy_used(s, ring);
+	if (more || ring->broken)
+		return more;
+	want_kick(s, ring);
+	return copy_available(s, ring);
 }
 
-static void copy_all(struct bridge_shadow *s)
+/* Once, and not as long as there is something: a VM can make that last for ever. */
+static bool copy_all(struct bridge_shadow *s)
 {
+	bool more = false;
+
 	pthread_mutex_lock(&s->lock);
 	for (unsigned int i = 0; i < s->n; i++)
-		copy_ring(s, &s->rings[i]);
+		more |= copy_ring(s, &s->rings[i]);
 	pthread_mutex_unlock(&s->lock);
+	return more;
 }
 
 /* Only what the device has done: it does nothing any more. */
@@ -256,10 +263,9 @@ static void *shadow_main(void *arg)
 	pthread_setname_np(pthread_self(), "shadow");
 	guard_current = &s->bridge->vm->guard;
 	for (;;) {
-		int n;
+		const bool more = copy_all(s);
+		const int n = epoll_wait(s->epoll, events, EVENTS, more ? 0 : -1);
 
-		copy_all(s);
-		n = epoll_wait(s->epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 == STOP)
 				return NULL;
@@ -343,7 +349,7 @@ static int give_ring(struct bridge *b, struct shadow_ring *ring, struct err *err
 	};
 	int r;
 
-	if (ring->iova + ring->size - 1 > b->dev.iova_last)
+	if (ring->iova > b->dev.iova_last || ring->size - 1 > b->dev.iova_last - ring->iova)
 		return err_set(err, -ENOSPC, "shadow",
 			       "%s reaches addresses up to 0x%llx, all of which the VM's memory "
 			       "takes: there is no room for shadow rings",
@@ -359,7 +365,8 @@ static int look_at_vm(struct bridge *b, struct shadow_ring *ring, struct err *er
 {
 	struct rte_vhost_vring vring;
 
-	if (rte_vhost_get_vhost_vring(b->vm->vid, ring->index, &vring) < 0 || !vring.desc)
+	if (rte_vhost_get_vhost_vring(b->vm->vid, ring->index, &vring) < 0 || !vring.desc ||
+	    !vring.avail || !vring.used)
 		return err_set(err, -EINVAL, "rings", "relay %u: the VM has not set up ring %u",
 			       b->id, ring->index);
 	ring->vm = (struct vring){
@@ -464,7 +471,6 @@ void bridge_shadow_stop(struct bridge *b)
 	if (s->running) {
 		eventfd_write(s->stop, 1);
 		pthread_join(s->thread, NULL);
-		guard_current = &b->vm->guard;
 		copy_last(s);
 	}
 	for (unsigned int i = 0; i < s->n; i++) {

@@ -93,7 +93,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 		atomic_store(&vm->enabled, 0);
 		break;
 	case SET_MEM_TABLE:
-		bridge_memory_changing(&vm->endpoint->bridge);
+		bridge_memory_changing(&vm->endpoint->bridge, vm);
 		break;
 	case SET_FEATURES: /* so does this one with all but the first pair */
 		if (!(head->payload.u64 & MQ))
@@ -109,7 +109,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *message)
 	struct vm *vm = vm_of(vid);
 
 	if (vm && vm->endpoint && head->request == SET_MEM_TABLE) {
-		bridge_memory_changed(&vm->endpoint->bridge);
+		bridge_memory_changed(&vm->endpoint->bridge, vm);
 		endpoint_work_later();
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -323,7 +323,7 @@ static int features_changed(int vid, uint64_t features)
 {
 	struct vm *vm = vm_of(vid);
 
-	if (vm && vm->endpoint && bridge_set_logging(&vm->endpoint->bridge, features & LOG_ALL))
+	if (vm && vm->endpoint && bridge_set_logging(&vm->endpoint->bridge, vm, features & LOG_ALL))
 		endpoint_work_later();
 	return 0;
 }

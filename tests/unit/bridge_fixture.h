@@ -66,6 +66,8 @@ FIXTURE_TEARDOWN(bridge)
 	EXPECT_EQ(-1, self->fake->fd);
 	bridge_fini(self->bridge);
 	fake_vdpa_stop(self->fake);
+	while (self->guest->n_regions > 2)
+		guest_drop_region(self->guest, 2);
 	EXPECT_EQ(self->fds, count_fds());
 	EXPECT_STREQ("", self->fake->complaints);
 	EXPECT_EQ(0, self->fake->faults);
@@ -90,6 +92,14 @@ FIXTURE_TEARDOWN(bridge)
 	} while (0)
 #define serve(how) bridge_serve(self->bridge, how, &self->err)
 #define run() fake_vdpa_run(self->fake)
+
+/* vp_vdpa. */
+static inline void receives_from_0_only(struct fake_vdpa *fake)
+{
+	fake->only_base_0 = true;
+	fake->backend_features &=
+		~(FAKE_BIT(VHOST_BACKEND_F_SUSPEND) | FAKE_BIT(VHOST_BACKEND_F_RESUME));
+}
 
 /* The device is attached and the VM is there. */
 static inline int come(FIXTURE_DATA(bridge) * self)

@@ -138,13 +138,6 @@ TEST_F(bridge, positions_of_all_rings) {
 		EXPECT_EQ(i, guest_receive(self->guest, 0));
 }
 
-static void receives_from_0_only(struct fake_vdpa *fake)
-{
-	fake->only_base_0 = true;
-	fake->backend_features &=
-		~(FAKE_BIT(VHOST_BACKEND_F_SUSPEND) | FAKE_BIT(VHOST_BACKEND_F_RESUME));
-}
-
 TEST_F(bridge, device_that_begins_at_0) {
 	receives_from_0_only(self->fake);
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));

@@ -132,6 +132,7 @@ struct config {
 	char *uio_driver;
 	enum config_poll_mode poll_mode;
 	unsigned int max_sleep_us;
+	unsigned int vdpa_stable_s;
 	bool hugepages;
 	char *metrics_listen;
 	char *runtime_dir;

@@ -175,6 +175,16 @@ const struct config_var config_vars[] = {
 		  "What serves a VF: its hardware vDPA where it has that and else software (auto), "
 		  "hardware or nothing (vdpa), or software (sw). For a single VF, vio4wdctl(1) add "
 		  "--backend says otherwise." },
+	{ .name = "VIO4WD_VDPA_STABLE_SECONDS",
+	  .type = &config_type_int,
+	  FIELD(vdpa_stable_s),
+	  .min = 0,
+	  .max = 3600,
+	  .fallback = "10",
+	  .about =
+		  "How long a device that was lost while its hardware vDPA served a VM, and has "
+		  "returned, must be there before hardware serves again. Until then software does, "
+		  "where the backend is auto." },
 	{ .name = "VIO4WD_ALIASES",
 	  .type = &config_type_aliases,
 	  .fallback = "",

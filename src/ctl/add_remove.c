@@ -16,6 +16,7 @@ struct pairing_args {
 	unsigned int id;
 	const char *device;
 	const char *backend;
+	const char *as;
 	bool conditional;
 };
 
@@ -43,6 +44,14 @@ static bool parse(struct ctl *ctl, int argc, char **argv, struct pairing_args *a
 			}
 			args->backend = optarg;
 			break;
+		case 'a':
+			if (strcmp(optarg, "socket") != 0 && strcmp(optarg, "vhost-vdpa") != 0) {
+				ctl_usage(ctl, "--as is '%s'; it must be socket or vhost-vdpa",
+					  optarg);
+				goto usage;
+			}
+			args->as = optarg;
+			break;
 		case 'c':
 			args->conditional = true;
 			break;
@@ -64,6 +73,8 @@ static json_object *make_params(const struct pairing_args *args)
 		json_object_object_add(params, "device", json_object_new_string(args->device));
 	if (args->backend)
 		json_object_object_add(params, "backend", json_object_new_string(args->backend));
+	if (args->as)
+		json_object_object_add(params, "as", json_object_new_string(args->as));
 	if (args->conditional)
 		json_object_object_add(params, "conditional", json_object_new_boolean(1));
 	return params;
@@ -85,6 +96,10 @@ static int run_add(struct ctl *ctl, int argc, char **argv)
 		return status;
 	if (ctl->json)
 		output_json(result);
+	else if (!strcmp(json_text(result, "as"), "vhost-vdpa"))
+		printf("relay %u: %s, %s, vhost-vdpa device %s\n", args.id,
+		       json_text(result, "device"), json_text(result, "state"),
+		       json_text(result, "vdpa.path"));
 	else
 		printf("relay %u: %s, %s, socket %s (%s mode)\n", args.id,
 		       json_text(result, "device"), json_text(result, "state"),
@@ -119,11 +134,9 @@ static int run_remove(struct ctl *ctl, int argc, char **argv)
 }
 
 static const struct option add_options[] = {
-	{ "id", required_argument, NULL, 'i' },
-	{ "device", required_argument, NULL, 'd' },
-	{ "backend", required_argument, NULL, 'b' },
-	{ "conditional", no_argument, NULL, 'c' },
-	{ 0 },
+	{ "id", required_argument, NULL, 'i' },	     { "device", required_argument, NULL, 'd' },
+	{ "backend", required_argument, NULL, 'b' }, { "as", required_argument, NULL, 'a' },
+	{ "conditional", no_argument, NULL, 'c' },   { 0 },
 };
 
 static const struct option remove_options[] = {
@@ -148,6 +161,10 @@ const struct ctl_command ctl_add = {
 		"                     the configuration\n"
 		"  --backend B        auto (hardware vDPA where the device has it, else software), sw,\n"
 		"                     or vdpa (hardware or an error); default: the configuration's\n"
+		"  --as socket        behind the relay's vhost-user socket (the default)\n"
+		"  --as vhost-vdpa    no socket: a vDPA device is made on the VF, and its file\n"
+		"                     /dev/vhost-vdpa-N is QEMU's to open (VIRTIOFWD_SOCKET_OWNER and\n"
+		"                     _GROUP); no relay process can help out then\n"
 		"  --conditional      no error when this pairing is there already\n\n",
 	.options = add_options,
 	.run = run_add,

@@ -27,15 +27,29 @@ static void print_escaped(FILE *out, const char *text)
 
 static void print_driver(FILE *out, const struct vm_facts *facts)
 {
-	if (facts->queues == 1 && facts->mrg_rxbuf)
+	const bool mrg_rxbuf = facts->mrg_rxbuf || facts->vhostdev;
+
+	if (facts->queues == 1 && mrg_rxbuf)
 		return;
 	fputs("  <driver", out);
 	if (facts->queues > 1)
 		fprintf(out, " queues='%u'", facts->queues);
-	if (facts->mrg_rxbuf)
+	if (mrg_rxbuf)
 		fputs("/>\n", out);
 	else
 		fputs(">\n    <host mrg_rxbuf='off'/>\n  </driver>\n", out);
+}
+
+static void print_vdpa_interface(FILE *out, const struct vm_facts *facts)
+{
+	fputs("<interface type='vdpa'>\n", out);
+	if (facts->mac)
+		fprintf(out, "  <mac address='%s'/>\n", facts->mac);
+	fputs("  <source dev='", out);
+	print_escaped(out, facts->vhostdev);
+	fputs("'/>\n  <model type='virtio'/>\n", out);
+	print_driver(out, facts);
+	fputs("</interface>\n", out);
 }
 
 static void print_interface(FILE *out, const struct vm_facts *facts)
@@ -81,14 +95,19 @@ static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 	out = open_memstream(&interface, &size);
 	if (!out)
 		return CTL_REFUSED;
-	print_interface(out, facts);
+	if (facts->vhostdev)
+		print_vdpa_interface(out, facts);
+	else
+		print_interface(out, facts);
 	fclose(out);
 	out = open_memstream(&memory, &size);
 	if (!out) {
 		free(interface);
 		return CTL_REFUSED;
 	}
-	print_memory(out, facts);
+	/* A device reaches the memory of a VM by itself. */
+	if (!facts->vhostdev)
+		print_memory(out, facts);
 	fclose(out);
 	if (ctl->json) {
 		json_object *result = json_object_new_object();
@@ -102,10 +121,11 @@ static int print_xml(struct ctl *ctl, const struct vm_facts *facts)
 		output_json(result);
 		json_object_put(result);
 	} else {
-		printf("<!-- in <devices> -->\n%s\n"
-		       "<!-- in <domain>, for the whole VM: its memory is shared with the relay -->\n"
-		       "%s",
-		       interface, memory);
+		printf("<!-- in <devices> -->\n%s", interface);
+		if (*memory)
+			printf("\n<!-- in <domain>, for the whole VM: its memory is shared with the relay -->\n"
+			       "%s",
+			       memory);
 		if (hint)
 			fprintf(stderr, "# %s\n", hint);
 	}

@@ -69,11 +69,17 @@ static json_object *make_args(const struct vm_facts *facts)
 	}
 	if (facts->mac)
 		len += (size_t)snprintf(device + len, sizeof(device) - len, ",mac=%s", facts->mac);
-	if (!facts->mrg_rxbuf)
+	if (!facts->mrg_rxbuf && !facts->vhostdev)
 		len += (size_t)snprintf(device + len, sizeof(device) - len, ",mrg_rxbuf=off");
 	if (facts->jumbo)
 		snprintf(device + len, sizeof(device) - len, ",host_mtu=9000");
 	add(args, "-m", "%luM", facts->memory_mib);
+	if (facts->vhostdev) {
+		add(args, "-netdev", "type=vhost-vdpa,id=vio4wd-net%u,vhostdev=%s%s", facts->id,
+		    facts->vhostdev, queues);
+		add(args, "-device", "virtio-net-pci,netdev=vio4wd-net%u%s", facts->id, device);
+		return args;
+	}
 	add(args, "-object", "memory-backend-memfd,id=vio4wd-mem,size=%luM,share=on%s",
 	    facts->memory_mib, facts->hugepages ? ",hugetlb=on,hugetlbsize=2M" : "");
 	add(args, "-machine", "memory-backend=vio4wd-mem");
@@ -87,20 +93,24 @@ static json_object *make_args(const struct vm_facts *facts)
 static json_object *make_hints(const struct vm_facts *facts)
 {
 	json_object *hints = json_object_new_array();
-	const char *hint[5];
+	const char *hint[6];
 	char about_mac[VM_HINT_MAX];
 	size_t n = 0;
 
-	hint[n++] = "-m, -object and -machine are once for the whole VM: its memory must be shared "
-		    "with the relay";
-	if (facts->relay_is_server && !facts->qemu_version)
+	if (facts->vhostdev)
+		hint[n++] = "QEMU has to be allowed to lock all of the VM's memory (ulimit -l, "
+			    "LimitMEMLOCK=): the kernel pins it for the device";
+	else
+		hint[n++] = "-m, -object and -machine are once for the whole VM: its memory must "
+			    "be shared with the relay";
+	if (!facts->vhostdev && facts->relay_is_server && !facts->qemu_version)
 		hint[n++] = "QEMU 9.2 and later: reconnect-ms=1000 in place of reconnect=1 "
 			    "(--qemu 9.2)";
 	if (vm_facts_mac_hint(facts, about_mac, sizeof(about_mac)))
 		hint[n++] = about_mac;
 	else if (!facts->mac)
 		hint[n++] = "without --mac QEMU gives every VM the same address";
-	if (!facts->hugepages)
+	if (!facts->hugepages && !facts->vhostdev)
 		hint[n++] = "memory on hugepages is faster: --hugepages";
 	for (size_t i = 0; i < n; i++)
 		json_object_array_add(hints, json_object_new_string(hint[i]));

@@ -88,8 +88,8 @@ const struct ctl_command ctl_status = {
 	.summary = "one line for each relay",
 	.help = "Lists the relays: the device, what serves it (software, or of hardware direct or\n"
 		"shadow), the state and why it is so, whether a VM is connected, its queue pairs, the\n"
-		"worker CPUs, the rates, the packets dropped and the vhost-user socket. CPUS and DROPS are of VF to VM and of VM\n"
-		"to VF, divided by a slash.\n\n"
+		"worker CPUs, the rates, the packets dropped and the vhost-user socket. CPUS and DROPS\n"
+		"are of VF to VM and of VM to VF, divided by a slash.\n\n"
 		"States: absent (the device does not exist yet), binding, provisioning, probing,\n"
 		"listening (no VM yet), connected (a VM, no device), active (both), failed, free.\n\n"
 		"Options:\n"

@@ -168,7 +168,14 @@ static int ask(struct ctl *ctl, struct vm_facts *facts)
 	if (status != CTL_OK)
 		return status;
 	facts->socket = json_text(facts->relay, "socket");
-	if (strcmp(facts->socket, "-") == 0) {
+	if (strcmp(json_text(facts->relay, "as"), "vhost-vdpa") == 0) {
+		facts->vhostdev = json_text(facts->relay, "vdpa.path");
+		if (strcmp(facts->vhostdev, "-") == 0) {
+			ctl_error("relay %u has no vDPA device yet: %s", facts->id,
+				  json_text(facts->relay, "reason"));
+			return CTL_REFUSED;
+		}
+	} else if (strcmp(facts->socket, "-") == 0) {
 		ctl_error("relay %u has no socket", facts->id);
 		return CTL_REFUSED;
 	}

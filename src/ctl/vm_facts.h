@@ -18,6 +18,7 @@ struct vm_facts {
 	/* of the daemon */
 	json_object *relay, *config, *vfs;
 	const char *socket;
+	const char *vhostdev;	/* the file of a vDPA device, in the place of the socket; or NULL */
 	bool is_function;	/* the device is a PCI function, as a VF is */
 	const char *vf_mac;	/* what the PF delivers to it; NULL: not known */
 	const char *device_mac; /* what it has started with */

@@ -34,6 +34,13 @@ static uint64_t env_now(void *ctx)
 	return manager_now_us(ctx);
 }
 
+static uint64_t env_stable(void *ctx)
+{
+	const struct manager *m = ctx;
+
+	return m->cfg->vdpa_stable_s * 1000000ull;
+}
+
 static int on_alarm(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	pairing_run(userdata);
@@ -523,6 +530,7 @@ void manager_env_init(struct manager *m)
 		.admit = env_admit,
 		.look = env_look,
 		.vdpa = vdpas_facts,
+		.stable_us = env_stable,
 		.wake_at = env_wake_at,
 		.changed = env_changed,
 		.finish = saving_finish,

@@ -132,7 +132,28 @@ static bool made_in_vain(const struct pairing *p)
 	const bool in_use = p->seen.device.text[0] && p->seen.backend == POLICY_VDPA;
 
 	return p->seen.made && !in_use && !(p->wish.has_device && p->undecided) &&
-	       !(vdpa_is_wished(p) && p->seen.made_right);
+	       !(vdpa_is_wished(p) && p->seen.made_here);
+}
+
+bool pairing_is_handed_out(const struct pairing *p)
+{
+	return vdpa_is_wished(p) && p->wish.handed_out && p->seen.made_right;
+}
+
+/* A device that is handed out takes the place of the socket. */
+static const char *wished_socket(const struct pairing *p)
+{
+	return p->wish.has_device && p->wish.handed_out ? "" : p->wish.socket;
+}
+
+/* Of a device that is handed out, which no relay opens. */
+static enum pairing_step hand_out_step(const struct pairing *p)
+{
+	if (!p->seen.present)
+		return STEP_NONE;
+	if (!p->seen.ready)
+		return STEP_BIND;
+	return p->seen.made_right ? STEP_NONE : STEP_PROVISION;
 }
 
 static bool held(const struct pairing *p, enum pairing_step step, uint64_t now_us)
@@ -145,6 +166,20 @@ static enum pairing_step unless_held(const struct pairing *p, enum pairing_step 
 				     uint64_t now_us)
 {
 	return held(p, step, now_us) ? STEP_NONE : step;
+}
+
+/* Whose mode the relay has to be told. */
+static enum config_backend wished_mode(const struct pairing *p, uint64_t now_us)
+{
+	if (p->wish.backend == CONFIG_BACKEND_AUTO && now_us < p->stable_at_us)
+		return CONFIG_BACKEND_SW;
+	return p->wish.backend;
+}
+
+bool pairing_settles(const struct pairing *p)
+{
+	return p->seen.device.text[0] && p->seen.backend == POLICY_VDPA &&
+	       wished_mode(p, p->env->now_us(p->env->ctx)) != p->wish.backend;
 }
 
 /* What comes next on the way to an attached device. */
@@ -163,22 +198,25 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 
 	if (p->step != STEP_NONE)
 		return STEP_NONE;
-	if (attached && !attached_is_right(p))
+	if (attached && (!attached_is_right(p) || p->wish.handed_out))
 		return unless_held(p, STEP_DETACH, now_us);
-	if (p->seen.socket[0] && (strcmp(p->seen.socket, p->wish.socket) || p->move))
+	if (p->seen.socket[0] && (strcmp(p->seen.socket, wished_socket(p)) || p->move))
 		return unless_held(p, STEP_ENDPOINT_REMOVE, now_us);
 	/* What cannot be removed or given back now stops nothing else. */
 	if (made_in_vain(p) && !held(p, STEP_UNPROVISION, now_us))
 		return STEP_UNPROVISION;
 	if (p->seen.held && !made_in_vain(p) && !held(p, STEP_RELEASE, now_us))
 		return STEP_RELEASE;
+	if (p->wish.has_device && p->wish.handed_out)
+		return unless_held(p, hand_out_step(p), now_us);
 	if (!p->wish.socket[0])
 		return STEP_NONE;
 	if (!p->seen.socket[0])
 		return unless_held(p, STEP_ENDPOINT_ADD, now_us);
 	if (pins_differ(p) && !held(p, STEP_PIN, now_us))
 		return STEP_PIN;
-	if (attached && p->seen.backend == POLICY_VDPA && p->seen.mode_told != (int)p->wish.backend)
+	if (attached && p->seen.backend == POLICY_VDPA &&
+	    p->seen.mode_told != (int)wished_mode(p, now_us))
 		return unless_held(p, STEP_MODE, now_us);
 	if (p->wish.has_device && !attached && p->seen.present && now_us >= p->rest_until_us)
 		return unless_held(p, opening_step(p), now_us);
@@ -226,6 +264,8 @@ static enum pairing_state state_of(const struct pairing *p)
 	if (p->failed[STEP_BIND].times || p->failed[STEP_PROVISION].times ||
 	    p->failed[STEP_ATTACH].times)
 		return PAIRING_FAILED;
+	if (pairing_is_handed_out(p))
+		return PAIRING_LISTENING;
 	if (p->wish.has_device)
 		return opening_state(p);
 	return p->seen.vm ? PAIRING_CONNECTED : PAIRING_FREE;
@@ -309,11 +349,20 @@ static bool does_without(struct pairing *p, enum pairing_step step, const struct
 	return true;
 }
 
+/* Nor that software does not serve while hardware settles. */
+static bool settles_without(struct pairing *p, enum pairing_step step)
+{
+	if (step != STEP_MODE || p->step_mode == p->wish.backend)
+		return false;
+	p->stable_at_us = 0;
+	return true;
+}
+
 static void step_failed(struct pairing *p, enum pairing_step step, const struct err *err)
 {
 	struct pairing_failure *failure = &p->failed[step];
 
-	if (does_without(p, step, err))
+	if (does_without(p, step, err) || settles_without(p, step))
 		return;
 	if (!failure->times || strcmp(failure->error.text, err->text))
 		pairing_note(p, "%s failed: %s", step_names[step], err->text);
@@ -332,19 +381,29 @@ static void forget_device(struct pairing *p)
 	p->seen.mode_told = PAIRING_MODE_UNKNOWN;
 }
 
+/* From now on the device must be stable for a while, if it was lost. */
+static void settle(struct pairing *p)
+{
+	if (p->vdpa_lost && p->seen.backend == POLICY_VDPA && p->env->stable_us)
+		p->stable_at_us = p->env->now_us(p->env->ctx) + p->env->stable_us(p->env->ctx);
+	p->vdpa_lost = false;
+}
+
 /* What a finished step has changed. */
 static void step_succeeded(struct pairing *p, enum pairing_step step)
 {
 	switch (step) {
 	case STEP_DETACH:
 		pairing_note(p, "%s detached", p->seen.device.text);
+		if (p->seen.backend == POLICY_VDPA && (p->seen.device_error[0] || !p->seen.present))
+			p->vdpa_lost = true;
 		if (p->seen.device_error[0] && p->seen.has_pci)
 			p->rest_until_us = p->env->now_us(p->env->ctx) + PAIRING_REST_US;
 		forget_device(p);
 		break;
 	case STEP_UNPROVISION:
 		pairing_note(p, "vDPA device removed");
-		p->seen.made = p->seen.made_right = false;
+		p->seen.made = p->seen.made_here = p->seen.made_right = false;
 		break;
 	case STEP_RELEASE:
 		p->seen.held = false;
@@ -386,6 +445,7 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		p->seen.device_error[0] = '\0';
 		p->seen.link = true;
 		p->crashes = 0;
+		settle(p);
 		if (p->ops && p->ops->kind == OP_BACKEND && p->detach_us)
 			p->switch_us = p->env->now_us(p->env->ctx) - p->detach_us;
 		break;
@@ -493,6 +553,8 @@ static void set_alarm(struct pairing *p, uint64_t now)
 	}
 	if (p->rest_until_us > now && (!at || p->rest_until_us < at))
 		at = p->rest_until_us;
+	if (p->stable_at_us > now && (!at || p->stable_at_us < at))
+		at = p->stable_at_us;
 	p->env->wake_at(p, at);
 }
 
@@ -591,7 +653,7 @@ static bool start_next(struct pairing *p)
 	memcpy(p->step_socket, p->wish.socket, sizeof(p->step_socket));
 	memcpy(p->step_pin, p->wish.pin, sizeof(p->step_pin));
 	p->step_device = p->wish.device;
-	p->step_mode = p->wish.backend;
+	p->step_mode = wished_mode(p, p->env->now_us(p->env->ctx));
 	if (step == STEP_DETACH)
 		p->detach_us = p->env->now_us(p->env->ctx);
 	p->step = step;

@@ -71,6 +71,7 @@ struct pairing_wish {
 	char name[DEVNAME_MAX]; /* what the device is called: an alias or its canonical text */
 	struct devname device;
 	enum config_backend backend;
+	bool handed_out; /* no relay serves it: its vDPA device is the VM's own to open */
 	enum pairing_origin origin;
 	int pin[N_DIRECTIONS]; /* CPU numbers, -1: the relay chooses */
 };
@@ -93,7 +94,8 @@ struct pairing_seen {
 	char absent[160];  /* why it is not present, when that is not all there is to say */
 	bool ready;	   /* the wished device is on the driver that the decision wants */
 	bool made;	   /* there is a vDPA device for this pairing */
-	bool made_right;   /* it is on the wished device, and the relay may open it */
+	bool made_here;	   /* it is on the wished device */
+	bool made_right;   /* and its character device may be opened by who is to open it */
 	bool held;	   /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
@@ -125,11 +127,13 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.present, absent, ready, made, made_right and held, and
-	 * p->seen.device_error of an attached device. p->decision is for the wished device. */
+	/* Finds out p->seen.present, absent, ready, made, made_here, made_right and held,
+	 * and p->seen.device_error of an attached device. p->decision is for the wished device. */
 	void (*look)(struct pairing *p);
 	/* What vDPA there is for a device (failed is left to the machine). NULL: none. */
 	void (*vdpa)(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa);
+	/* How long lost hardware must be back before it serves again. NULL: 0. */
+	uint64_t (*stable_us)(void *ctx);
 	/* Calls pairing_run at that time; 0: not. */
 	void (*wake_at)(struct pairing *p, uint64_t at_us);
 	/* State, wish or what is seen may have changed; p->state_before is the former state. */
@@ -159,6 +163,8 @@ struct pairing {
 	enum policy_backend step_backend;
 	enum config_backend step_mode;
 	char vdpa_failed[POLICY_TEXT_MAX]; /* why 'auto' does without; "": it did not fail */
+	bool vdpa_lost;			   /* while hardware served, and not attached again since */
+	uint64_t stable_at_us;		   /* before that software serves, with 'auto' */
 	uint64_t detach_us;		   /* when the last detach began */
 	uint64_t switch_us;		   /* the pause of the last change of backend; 0: none */
 	bool move; /* the endpoint has to leave its process, or to be made anew */
@@ -231,6 +237,10 @@ const char *pairing_vdpa_driver(const struct pairing *p);
 /* Forgets failures, so that the next run tries at once. */
 void pairing_retry_now(struct pairing *p);
 
+/* Lost hardware is back, and software serves until it is stable. */
+bool pairing_settles(const struct pairing *p);
+/* The wished device is handed out, and can be opened now. */
+bool pairing_is_handed_out(const struct pairing *p);
 /* A socket or a device is wished or there. */
 bool pairing_in_use(const struct pairing *p);
 /* The failure that users have to know of, or NULL. */

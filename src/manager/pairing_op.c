@@ -54,6 +54,7 @@ static void drop_device(struct pairing_wish *wish)
 	wish->name[0] = '\0';
 	memset(&wish->device, 0, sizeof(wish->device));
 	wish->origin = PAIRING_ORIGIN_NONE;
+	wish->handed_out = false;
 	if (wish->socket_with_device) {
 		wish->socket[0] = '\0';
 		wish->socket_with_device = false;
@@ -66,6 +67,7 @@ static void take_device(struct pairing_wish *wish, const struct pairing_wish *fr
 	memcpy(wish->name, from->name, sizeof(wish->name));
 	wish->device = from->device;
 	wish->backend = from->backend;
+	wish->handed_out = from->handed_out;
 	wish->origin = from->origin;
 }
 
@@ -83,6 +85,12 @@ static int begin_add(struct pairing *p, struct pairing_op *op, struct err *err)
 		if (!op->conditional)
 			return err_set(err, -EEXIST, "already attached", "relay %u has %s already",
 				       p->id, p->wish.name);
+		if (p->wish.handed_out != op->wish.handed_out)
+			return err_set(err, -EBUSY, "relay in use",
+				       "relay %u has %s already, %s; remove that first", p->id,
+				       p->wish.name,
+				       p->wish.handed_out ? "handed out as vhost-vdpa device"
+							  : "behind a socket");
 	}
 	rc = p->env->admit(p, op, err);
 	if (!rc)
@@ -95,7 +103,7 @@ static int begin_add(struct pairing *p, struct pairing_op *op, struct err *err)
 		take_device(&p->wish, &op->wish);
 	}
 	p->wish.backend = op->wish.backend;
-	if (!p->wish.socket[0] && op->make_socket) {
+	if (!p->wish.socket[0] && op->make_socket && !op->wish.handed_out) {
 		memcpy(p->wish.socket, op->wish.socket, sizeof(p->wish.socket));
 		p->wish.socket_with_device = true;
 	}
@@ -123,6 +131,7 @@ static int begin_remove(struct pairing *p, struct pairing_op *op, struct err *er
 	if (rc)
 		return rc;
 	pairing_note(p, "remove %s", p->wish.name);
+	p->vdpa_lost = false;
 	drop_device(&p->wish);
 	pairing_retry_now(p);
 	return 0;
@@ -167,6 +176,11 @@ static int begin_backend(struct pairing *p, struct pairing_op *op, struct err *e
 
 	if (!p->wish.has_device)
 		return err_set(err, -ENOENT, "nothing attached", "relay %u has no device", p->id);
+	if (p->wish.handed_out && op->wish.backend != CONFIG_BACKEND_VDPA)
+		return err_set(err, -EOPNOTSUPP, "backend",
+			       "%s is handed out as vhost-vdpa device: no relay could serve it; "
+			       "remove it, and add it with a socket",
+			       p->wish.name);
 	pairing_retry_now(p);
 	wish.backend = op->wish.backend;
 	/* A vDPA device has a mode for each; what else is attached has to be opened anew. */
@@ -177,7 +191,7 @@ static int begin_backend(struct pairing *p, struct pairing_op *op, struct err *e
 	}
 	pairing_note(p, "backend %s", config_backend_name(wish.backend));
 	p->wish.backend = wish.backend;
-	p->switch_us = p->detach_us = 0;
+	p->switch_us = p->detach_us = p->stable_at_us = 0;
 	return 0;
 }
 
@@ -255,7 +269,7 @@ static int check_backend(const struct pairing *p, struct err *err)
 		return 0;
 	/* Without the device it is remembered. */
 	if (!attached)
-		return !p->seen.present || !p->wish.socket[0];
+		return !p->seen.present || !p->wish.socket[0] || p->wish.handed_out;
 	return p->seen.backend == p->decision.backend && p->decision.wanted == p->wish.backend &&
 	       (p->seen.backend == POLICY_SOFTWARE || p->seen.mode_told == (int)p->wish.backend);
 }
@@ -274,6 +288,8 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 	switch (op->kind) {
 	case OP_ADD:
 	case OP_ADD_SOCKET:
+		if (pairing_is_handed_out(p) && p->step == STEP_NONE && !p->seen.socket[0])
+			return 1;
 		if (attached && !strcmp(p->seen.device.text, p->wish.device.text) &&
 		    !p->seen.device_error[0] && p->step == STEP_NONE)
 			return 1;
@@ -282,7 +298,8 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 		rc = failure_to_open(p, err);
 		if (rc)
 			return rc;
-		if (p->step == STEP_NONE && !p->seen.present && p->seen.socket[0] && !attached)
+		if (p->step == STEP_NONE && !p->seen.present && !attached &&
+		    (p->seen.socket[0] || p->wish.handed_out))
 			return op->accept_absent ? 1 : -ENODEV;
 		return 0;
 	case OP_REMOVE:

@@ -79,13 +79,14 @@ static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
 	char name[VDPA_NAME_MAX], path[VDPA_PATH_MAX];
 	json_object *json;
 
-	if (!p->seen.device.text[0] || p->seen.backend != POLICY_VDPA)
+	if (!pairing_is_handed_out(p) &&
+	    (!p->seen.device.text[0] || p->seen.backend != POLICY_VDPA))
 		return NULL;
 	json = json_object_new_object();
 	json_put_text(json, "device", vdpa_name(p->id, name));
 	json_put_text(json, "path", vdpas_path(p, path, sizeof(path), NULL) < 0 ? NULL : path);
-	json_put_text(json, "mode", extra->mode);
-	json_put_text(json, "mode_reason", extra->mode_reason);
+	json_put_text(json, "mode", p->wish.handed_out ? NULL : extra->mode);
+	json_put_text(json, "mode_reason", p->wish.handed_out ? NULL : extra->mode_reason);
 	json_put_shared(json, "switches", json_get_member(device, "switches", json_type_int));
 	json_put_shared(json, "last_switch_us",
 			json_get_member(device, "last_switch_us", json_type_int));
@@ -98,8 +99,13 @@ static void reason_of(const struct manager *m, const struct pairing *p, char *bu
 {
 	const struct pairing_extra *extra = &m->extra[p->id];
 
-	if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
-	    !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
+	if (pairing_settles(p) && !pairing_failure(p) && p->seen.link)
+		snprintf(buf, size,
+			 "software: %s was lost and is back; hardware serves when it has been "
+			 "there for %u s (VIO4WD_VDPA_STABLE_SECONDS)",
+			 p->wish.name, m->cfg->vdpa_stable_s);
+	else if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
+		 !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
 		snprintf(buf, size, "%s: %s", extra->mode, extra->mode_reason);
 	else
 		pairing_reason(p, buf, size);
@@ -135,12 +141,16 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 			      ? pci_addr_format(&addr, text)
 			      : NULL);
 	json_put_text(json, "backend",
-		      p->seen.device.text[0] ? policy_backend_name(p->seen.backend) : NULL);
+		      pairing_is_handed_out(p) ? policy_backend_name(POLICY_VDPA)
+		      : p->seen.device.text[0] ? policy_backend_name(p->seen.backend)
+					       : NULL);
 	json_put_text(json, "backend_wanted", config_backend_name(p->wish.backend));
 	json_object_object_add(json, "vdpa", vdpa_json(m, p));
 	put_state(json, m, p);
+	json_put_text(json, "as", p->wish.handed_out ? "vhost-vdpa" : "socket");
 	json_put_text(json, "socket",
-		      p->seen.socket[0]	  ? p->seen.socket
+		      p->wish.handed_out  ? NULL
+		      : p->seen.socket[0] ? p->seen.socket
 		      : p->wish.socket[0] ? p->wish.socket
 					  : NULL);
 	json_put_text(json, "mode", m->cfg->vhost_client ? "client" : "server");

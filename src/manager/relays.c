@@ -19,7 +19,7 @@ static bool takes_port(const struct pairing *p)
 {
 	if (p->seen.device.text[0] && p->seen.device.kind != DEVNAME_NETDEV)
 		return true;
-	return p->wish.has_device && p->wish.device.kind != DEVNAME_NETDEV;
+	return p->wish.has_device && !p->wish.handed_out && p->wish.device.kind != DEVNAME_NETDEV;
 }
 
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,

@@ -45,7 +45,7 @@ static int release(const char *root, json_object *record, struct err *err)
 		return err_set(err, -EINVAL, "state file", "a record of a bound VF is broken");
 	pci_addr_format(&addr, text);
 	if (owner >= 0 && vdpa_is_made(root, vdpa_name(owner, device)))
-		rc = vdpa_unmake(device, err);
+		rc = vdpa_unmake(root, device, err);
 	if (!rc)
 		rc = binding_restore(root, &addr, &before, err);
 	if (rc < 0) {

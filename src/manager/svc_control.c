@@ -204,16 +204,33 @@ static int backend_param(const char *text, enum config_backend *backend, struct 
 	return 0;
 }
 
+/* How the VM gets the device: behind a socket, or a vDPA device itself. */
+static int as_param(const char *as, const char *backend, struct pairing_wish *wish, struct err *err)
+{
+	wish->handed_out = !strcmp(as, "vhost-vdpa");
+	if (!wish->handed_out && strcmp(as, "socket") != 0)
+		return err_set(err, -EINVAL, "parameters",
+			       "as '%s': allowed are socket and vhost-vdpa", as);
+	if (wish->handed_out && backend && wish->backend == CONFIG_BACKEND_SW)
+		return err_set(err, -EINVAL, "parameters",
+			       "a vhost-vdpa device is hardware: the backend 'sw' has none");
+	if (wish->handed_out)
+		wish->backend = CONFIG_BACKEND_VDPA;
+	return 0;
+}
+
 static int do_add(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
 {
 	struct pairing_op op = { .kind = OP_ADD, .accept_absent = true, .make_socket = true };
-	const char *device, *backend = NULL;
+	const char *device, *backend = NULL, *as = NULL;
 	unsigned int id;
 	int rc;
 
 	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
 	if (!rc)
 		rc = param_text(params, "device", &device, err);
+	if (!rc)
+		rc = param_optional_text(params, "as", &as, err);
 	if (!rc)
 		rc = wishes_device(m, device, &op.wish, err);
 	if (!rc)
@@ -226,6 +243,8 @@ static int do_add(struct manager *m, struct rpc_request *req, json_object *param
 		return rc;
 	op.wish.backend = m->cfg->backend;
 	rc = backend ? backend_param(backend, &op.wish.backend, err) : 0;
+	if (!rc && as)
+		rc = as_param(as, backend, &op.wish, err);
 	if (rc)
 		return rc;
 	op.wish.origin = PAIRING_ORIGIN_CONTROL;

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/kernel.h"
 #include "udev/sriov.h"
 #include "udev/vf.h"
 #include "vdpa/sysfs.h"
@@ -21,6 +22,7 @@
 #define MGMT_WAIT_MS \
 	2000 /* drivers of the auxiliary bus may come a little later than their module */
 #define NODE_WAIT_MS 5000
+#define CLOSE_WAIT_MS 500
 #define POLL_MS 20
 
 char *vdpa_name(unsigned int id, char *buf)
@@ -36,7 +38,7 @@ static void pause_ms(unsigned int ms)
 	nanosleep(&t, NULL);
 }
 
-static bool is_on(const char *root, const char *name, const struct pci_addr *addr)
+bool vdpa_is_on(const char *root, const char *name, const struct pci_addr *addr)
 {
 	char path[PATH_MAX], target[PATH_MAX], part[PCI_ADDR_STRLEN + 2], text[PCI_ADDR_STRLEN];
 	ssize_t n;
@@ -70,7 +72,7 @@ bool vdpa_is_ready(const char *root, const struct vdpa_plan *plan)
 	char node[VDPA_PATH_MAX], path[PATH_MAX];
 	struct stat st;
 
-	if (!is_on(root, plan->name, &plan->addr) ||
+	if (!vdpa_is_on(root, plan->name, &plan->addr) ||
 	    vdpa_chardev(root, plan->name, node, sizeof(node), NULL) < 0)
 		return false;
 	snprintf(path, sizeof(path), "%s%s", root, node);
@@ -86,6 +88,9 @@ static int find_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_
 	int rc;
 
 	rc = vdpa_mgmtdev_list(&list, &n, err);
+	/* They change while they are told. */
+	if (rc == -EAGAIN)
+		return -ENOENT;
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
@@ -147,6 +152,32 @@ static void fill_spec(const char *root, const struct vdpa_plan *plan,
 	find_mac(root, plan, spec);
 }
 
+/* The least important first; false when there is nothing left that could be left out. */
+static bool leave_out(struct vdpa_spec *spec)
+{
+	const char *what = spec->max_vqp   ? "number of queue pairs"
+			   : spec->mtu	   ? "MTU"
+			   : spec->has_mac ? "MAC address"
+					   : NULL;
+
+	if (!what)
+		return false;
+	log_info("vDPA device %s: it keeps the %s that it has", spec->name, what);
+	if (spec->max_vqp)
+		spec->max_vqp = 0;
+	else if (spec->mtu)
+		spec->mtu = 0;
+	else
+		spec->has_mac = false;
+	return true;
+}
+
+/* vp_vdpa and ifcvf let nothing be chosen, others not all of it. */
+static bool may_be_a_choice(int rc)
+{
+	return rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ERANGE;
+}
+
 static int add(const char *root, const struct vdpa_plan *plan, struct err *err)
 {
 	struct vdpa_mgmtdev mgmt;
@@ -158,15 +189,9 @@ static int add(const char *root, const struct vdpa_plan *plan, struct err *err)
 	if (rc < 0)
 		return rc;
 	fill_spec(root, plan, &mgmt, &spec);
-	rc = vdpa_device_add(&spec, &why);
-	/* vp_vdpa and ifcvf take no attributes: the device has its own. */
-	if (rc == -EOPNOTSUPP) {
-		log_info("%s: %s; it keeps the MAC address, MTU and queues that it has", spec.name,
-			 why.text);
-		spec.has_mac = false;
-		spec.mtu = spec.max_vqp = 0;
+	do {
 		rc = vdpa_device_add(&spec, &why);
-	}
+	} while (may_be_a_choice(rc) && leave_out(&spec));
 	if (rc < 0 && rc != -EEXIST)
 		return err_set(err, rc, why.step, "%s", why.text);
 	fault_point("vdpa.made");
@@ -226,9 +251,9 @@ int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
 	char path[PATH_MAX];
 	int rc = 0;
 
-	if (vdpa_is_made(root, plan->name) && !is_on(root, plan->name, &plan->addr))
-		rc = vdpa_unmake(plan->name, err);
-	if (!rc && !is_on(root, plan->name, &plan->addr))
+	if (vdpa_is_made(root, plan->name) && !vdpa_is_on(root, plan->name, &plan->addr))
+		rc = vdpa_unmake(root, plan->name, err);
+	if (!rc && !vdpa_is_on(root, plan->name, &plan->addr))
 		rc = add(root, plan, err);
 	if (!rc)
 		rc = vdpa_use_vhost(root, plan->name, err);
@@ -236,14 +261,48 @@ int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err)
 		return rc;
 	fault_point("vdpa.vhost");
 	rc = wait_for_node(root, plan, path, err);
-	return rc ? rc : give(plan, path, err);
+	if (!rc)
+		rc = give(plan, path, err);
+	if (rc || vdpa_is_ready(root, plan))
+		return rc;
+	return err_set(err, -EBUSY, "vDPA",
+		       "the vDPA device %s was made, but somebody has changed it or its device "
+		       "file at once; is another tool (driverctl, a udev rule) in charge of it?",
+		       plan->name);
 }
 
-int vdpa_unmake(const char *name, struct err *err)
+/* It can be opened once at a time: who gets it open is the only user. */
+static int check_unused(const char *root, const char *name, struct err *err)
+{
+	char node[VDPA_PATH_MAX];
+	int fd;
+
+	if (vdpa_chardev(root, name, node, sizeof(node), NULL) < 0)
+		return 0;
+	fd = kernel_open(root, "%s", node);
+	/* Whoever has let it go just now may need a moment. */
+	for (unsigned int ms = 0; fd == -EBUSY && ms < CLOSE_WAIT_MS; ms += POLL_MS) {
+		pause_ms(POLL_MS);
+		fd = kernel_open(root, "%s", node);
+	}
+	if (fd == -EBUSY)
+		return err_set(err, -EBUSY, "device in use",
+			       "the vDPA device %s is used by a program that has %s open (a VM, or "
+			       "a relay); it is removed when that ends",
+			       name, node);
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+int vdpa_unmake(const char *root, const char *name, struct err *err)
 {
 	struct err why = { 0 };
-	const int rc = vdpa_device_del(name, &why);
+	int rc = check_unused(root, name, err);
 
+	if (rc < 0)
+		return rc;
+	rc = vdpa_device_del(name, &why);
 	fault_point("vdpa.unmade");
 	/* No family of vDPA: no device either. */
 	if (rc == -ENODEV || rc == -EOPNOTSUPP)

@@ -40,11 +40,13 @@ char *vdpa_name(unsigned int id, char *buf);
  * driver makes no network devices; -EBUSY: somebody has the device open that must go first.
  */
 int vdpa_make(const char *root, const struct vdpa_plan *plan, struct err *err);
-/* What is not there is removed (0). */
-int vdpa_unmake(const char *name, struct err *err);
+/* What is not there is removed (0). -EBUSY: somebody has it open; the kernel would wait for that,
+ * with its lock, so it is not asked. */
+int vdpa_unmake(const char *root, const char *name, struct err *err);
 
 /* These do not wait. There is a vDPA device of that name: */
 bool vdpa_is_made(const char *root, const char *name);
+bool vdpa_is_on(const char *root, const char *name, const struct pci_addr *addr); /* the VF */
 /* It is on the VF, and its character device is as planned. */
 bool vdpa_is_ready(const char *root, const struct vdpa_plan *plan);
 

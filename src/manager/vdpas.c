@@ -18,16 +18,18 @@
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/module.h"
 #include "manager/device.h"
 #include "manager/jobs.h"
 #include "manager/manager.h"
 #include "manager/vdpa_make.h"
-#include "common/module.h"
+#include "udev/device_node.h"
 #include "udev/vdpa_driver.h"
 #include "vdpa/sysfs.h"
 
 #define MAX_PAIRS 32 /* as many as an endpoint offers to a VM */
 #define RELAY_MODE 0600
+#define VM_MODE 0660
 
 struct make { /* work on the device of one pairing */
 	struct job job;
@@ -111,6 +113,12 @@ static void ask_done(struct job *job)
 	struct vdpas *v = vdpas_of(job);
 
 	v->asking = false;
+	/* They change while they are told: what was told last stands until then. */
+	if (v->err.code == -EAGAIN) {
+		free(take_ptr(v->new_mgmt));
+		ask(v);
+		return;
+	}
 	/* A kernel without vDPA has no management devices. */
 	if (v->err.code && v->err.code != -EOPNOTSUPP)
 		log_warning("vDPA management devices cannot be listed: %s", v->err.text);
@@ -201,7 +209,8 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 		return;
 	facts->flaw = vdpa_driver_flaw(&dev.vf);
 	mgmt = mgmt_of(m->vdpas, &dev.pci);
-	if (mgmt)
+	/* On a driver that hands it out it has none any more, whatever was told last. */
+	if (mgmt && !device_node_of_driver(dev.vf.driver))
 		put_mgmt(mgmt, facts);
 	put_driver(m->vdpas, &dev.vf, facts);
 }
@@ -219,6 +228,12 @@ static void fill_plan(const struct pairing *p, const struct pci_addr *addr, stru
 		.mode = RELAY_MODE,
 	};
 	vdpa_name(p->id, plan->name);
+	/* QEMU's, as a socket would be. */
+	if (p->wish.handed_out) {
+		plan->uid = m->owner.uid;
+		plan->gid = m->owner.gid;
+		plan->mode = VM_MODE;
+	}
 }
 
 void vdpas_look(struct pairing *p, const struct pci_addr *addr)
@@ -228,11 +243,14 @@ void vdpas_look(struct pairing *p, const struct pci_addr *addr)
 	char name[VDPA_NAME_MAX];
 
 	p->seen.made = vdpa_is_made(m->root, vdpa_name(p->id, name));
+	p->seen.made_here = p->seen.made && addr && vdpa_is_on(m->root, name, addr);
 	p->seen.made_right = false;
-	if (!p->seen.made || !addr)
+	if (!p->seen.made_here)
 		return;
 	fill_plan(p, addr, &plan);
-	p->seen.made_right = vdpa_is_ready(m->root, &plan);
+	/* libvirt gives what a VM has to another owner, and takes that back afterwards. */
+	p->seen.made_right = vdpa_is_ready(m->root, &plan) ||
+			     (p->wish.handed_out && p->state == PAIRING_LISTENING);
 }
 
 int vdpas_path(const struct pairing *p, char *path, size_t size, struct err *err)
@@ -262,7 +280,7 @@ static void run_unmake(struct job *job)
 	struct make *make = make_of(job);
 
 	make->begun = true;
-	vdpa_unmake(make->plan.name, &make->err);
+	vdpa_unmake(make->m->root, make->plan.name, &make->err);
 	make->ran = true;
 }
 

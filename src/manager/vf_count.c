@@ -120,22 +120,25 @@ static bool on_pf(const struct manager *m, const struct pci_addr *addr, const st
 	return vf_read(m->root, addr, &vf, NULL) == 0 && pci_addr_equal(&vf.pf, pf);
 }
 
-/* The pairing has a VF of the PF, or opens one. */
-static bool has_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
-{
-	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
-		return true;
-	return (p->step == STEP_ATTACH || p->step == STEP_BIND || p->step == STEP_PROVISION ||
-		p->step == STEP_UNPROVISION) &&
-	       p->step_has_pci && on_pf(m, &p->step_pci, pf);
-}
-
 static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
 	struct pci_addr addr;
 
 	return p->wish.has_device && device_resolve(m, &p->wish.device, &addr) &&
 	       on_pf(m, &addr, pf);
+}
+
+/* The pairing has a VF of the PF, or opens one. */
+static bool has_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+{
+	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
+		return true;
+	/* The kernel would wait for who has it open. */
+	if (p->seen.made && wants_vf(m, p, pf))
+		return true;
+	return (p->step == STEP_ATTACH || p->step == STEP_BIND || p->step == STEP_PROVISION ||
+		p->step == STEP_UNPROVISION) &&
+	       p->step_has_pci && on_pf(m, &p->step_pci, pf);
 }
 
 static void finish(struct vf_count *count)

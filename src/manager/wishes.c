@@ -88,7 +88,8 @@ static bool same_socket(const struct pairing_wish *a, const struct pairing_wish 
 static bool same_device(const struct pairing_wish *a, const struct pairing_wish *b)
 {
 	return a->has_device == b->has_device && !strcmp(a->device.text, b->device.text) &&
-	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin));
+	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin &&
+				   a->handed_out == b->handed_out));
 }
 
 static bool same_pins(const struct pairing_wish *a, const struct pairing_wish *b)
@@ -125,6 +126,8 @@ static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wis
 		json_put_text(entry, "device", wish->has_device ? wish->name : "");
 		json_put_text(entry, "backend", config_backend_name(wish->backend));
 		json_put_text(entry, "origin", pairing_origin_name(wish->origin));
+		if (wish->handed_out)
+			json_put_bool(entry, "handed_out", true);
 	}
 	if (!same_pins(wish, base)) {
 		json_put_int(entry, "pin_vf_to_vm", wish->pin[VF_TO_VM]);
@@ -191,6 +194,7 @@ static int device_from_json(const struct manager *m, json_object *entry, struct 
 	wish->name[0] = '\0';
 	memset(&wish->device, 0, sizeof(wish->device));
 	wish->origin = PAIRING_ORIGIN_NONE;
+	wish->handed_out = json_get_bool(entry, "handed_out", false);
 	if (!*device)
 		return 0;
 	if (config_backend_parse(json_get_text(entry, "backend", "auto"), &wish->backend) < 0)

@@ -229,6 +229,7 @@ static void refit(struct endpoint *ep)
 	tables_unlock();
 	if (gone)
 		service_device_changed(ep->options.id);
+	ep->unseen = !STAILQ_EMPTY(&ep->ops);
 	if (STAILQ_EMPTY(&ep->ops) && endpoint_needs_serve(ep))
 		endpoint_ask(ep, ENDPOINT_SERVE);
 	if (STAILQ_EMPTY(&ep->ops) && endpoint_needs_refit(ep))

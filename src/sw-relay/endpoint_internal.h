@@ -58,6 +58,7 @@ struct endpoint {
 	struct endpoint_ops ops;
 	uint32_t asked; /* bits of endpoint_op_kind: in ops, or being done */
 	bool leaving;	/* it will be removed */
+	bool unseen;	/* endpoint_work() has to look at it again after the operation that runs */
 
 	struct bridge bridge; /* has a lock of its own */
 

@@ -157,8 +157,9 @@ static bool finish(struct endpoint_op *op)
 	ep->asked &= ~BIT(op->kind);
 	op_answer(op); /* it may ask for more */
 	STAILQ_REMOVE_HEAD(&ep->ops, next);
-	if (op->kind != ENDPOINT_LOOK)
-		endpoint_work_later(); /* the VM may have changed its mind meanwhile */
+	/* The VM may have changed its mind meanwhile. */
+	if (op->kind != ENDPOINT_LOOK || ep->unseen)
+		endpoint_work_later();
 	op_free(op);
 	return true;
 }

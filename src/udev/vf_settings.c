@@ -17,6 +17,11 @@ int vf_settings(const char *root, const struct vf *vf, struct vf_attributes *att
 	if (rc == -ENODEV) {
 		sriov_settle(root, &vf->pf);
 		rc = sriov_get_attributes(vf->pf_netdev, vf->index, attributes, err);
+		/* There is such a VF: it is the PF's driver that tells of none (virtio_net). */
+		if (rc == -ENODEV)
+			return err_set(err, -EOPNOTSUPP, "PF",
+				       "the driver of %s does not tell what its VFs are set to",
+				       vf->pf_netdev);
 	}
 	if (rc || vf_mac_of_interface(root, vf, own) < 0)
 		return rc;

@@ -31,6 +31,7 @@ struct world {
 	bool made;	   /* its vDPA device */
 	bool made_wrong;   /* on another device, or not to be opened */
 	struct policy_vdpa vdpa;
+	uint64_t stable_us;
 	bool held; /* a device has to be given back */
 	bool full; /* the relay has no port left: the endpoint must move */
 	bool other_has_it;
@@ -81,6 +82,7 @@ static void world_look(struct pairing *p)
 	p->seen.instance = w->instance;
 	p->seen.ready = p->decision.backend == POLICY_VDPA ? w->vdpa_ready : w->ready;
 	p->seen.made = w->made;
+	p->seen.made_here = w->made;
 	p->seen.made_right = w->made && !w->made_wrong;
 	p->seen.held = w->held;
 }
@@ -88,6 +90,11 @@ static void world_look(struct pairing *p)
 static void world_vdpa(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa)
 {
 	*vdpa = ((struct world *)p->env->ctx)->vdpa;
+}
+
+static uint64_t world_stable(void *ctx)
+{
+	return ((struct world *)ctx)->stable_us;
 }
 
 static void world_wake_at(struct pairing *p, uint64_t at_us)
@@ -127,6 +134,7 @@ FIXTURE_SETUP(pairing)
 		.admit = world_admit,
 		.look = world_look,
 		.vdpa = world_vdpa,
+		.stable_us = world_stable,
 		.wake_at = world_wake_at,
 		.changed = world_changed,
 		.finish = world_finish,

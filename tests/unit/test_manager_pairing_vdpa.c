@@ -264,6 +264,53 @@ TEST_F(pairing, what_was_made_before_a_crash_is_used) {
 	EXPECT_EQ(POLICY_VDPA, self->p->seen.backend);
 }
 
+TEST_F(pairing, lost_hardware_serves_again_when_it_is_stable) {
+	struct world *w = &self->w;
+	uint64_t stable_at;
+
+	w->stable_us = 10000000;
+	vdpa_attached(w, CONFIG_BACKEND_AUTO);
+	/* The first time there is nothing to wait for. */
+	EXPECT_TRUE(pairing_settled(self->p));
+	w->made = w->present = false;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_DETACH, -ENODEV));
+	EXPECT_EQ(PAIRING_ABSENT, self->p->state);
+	w->present = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(made(w));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	stable_at = w->now + w->stable_us;
+	EXPECT_EQ(STEP_MODE, self->p->step);
+	EXPECT_EQ(CONFIG_BACKEND_SW, self->p->step_mode);
+	EXPECT_TRUE(done(w, STEP_MODE, 0));
+	EXPECT_TRUE(pairing_settles(self->p));
+	EXPECT_EQ(stable_at, w->alarm);
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_EQ(CONFIG_BACKEND_AUTO, self->p->step_mode);
+	EXPECT_TRUE(done(w, STEP_MODE, 0));
+	EXPECT_FALSE(pairing_settles(self->p));
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
+TEST_F(pairing, software_that_cannot_bridge_the_time_is_no_failure) {
+	struct world *w = &self->w;
+
+	w->stable_us = 10000000;
+	vdpa_attached(w, CONFIG_BACKEND_AUTO);
+	w->made = false;
+	pairing_device(self->p, false, "the vDPA device went away");
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_TRUE(made(w));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_TRUE(done(w, STEP_MODE, -EOPNOTSUPP));
+	EXPECT_EQ(NULL, pairing_failure(self->p));
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
 TEST_F(pairing, what_was_made_before_a_crash_for_nobody_goes) {
 	struct world *w = &self->w;
 
@@ -420,6 +467,67 @@ TEST_F(pairing, found_in_a_relay_by_vdpa_is_told_its_mode) {
 	EXPECT_TRUE(done(w, STEP_MODE, 0));
 	EXPECT_TRUE(pairing_settled(self->p));
 	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+}
+
+static int add_handed_out(struct world *w)
+{
+	struct pairing_op op;
+	struct err err;
+
+	op_fill(&op, w, OP_ADD, VF);
+	op.wish.backend = CONFIG_BACKEND_VDPA;
+	op.wish.handed_out = true;
+	return pairing_submit(&w->p, &op, &err);
+}
+
+TEST_F(pairing, handed_out_in_the_place_of_the_socket) {
+	struct world *w = &self->w;
+
+	offered(w);
+	EXPECT_EQ(0, add_handed_out(w));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_REMOVE, 0));
+	EXPECT_TRUE(bound(w));
+	EXPECT_EQ(PAIRING_PROVISIONING, self->p->state);
+	EXPECT_TRUE(made(w));
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_TRUE(pairing_settled(self->p));
+	EXPECT_EQ(0, backend(w, CONFIG_BACKEND_SW));
+	EXPECT_EQ(-EOPNOTSUPP, w->answer.code);
+}
+
+TEST_F(pairing, handed_out_is_taken_back_for_the_socket) {
+	struct world *w = &self->w;
+
+	offered(w);
+	add_handed_out(w);
+	done(w, STEP_ENDPOINT_REMOVE, 0);
+	bound(w);
+	made(w);
+	submit(w, OP_REMOVE, NULL);
+	w->held = true;
+	EXPECT_TRUE(unmade(w));
+	w->held = false;
+	EXPECT_TRUE(done(w, STEP_RELEASE, 0));
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_EQ(PAIRING_FREE, self->p->state);
+}
+
+TEST_F(pairing, handed_out_that_cannot_be_made_is_the_error) {
+	struct world *w = &self->w;
+
+	offered(w);
+	add_handed_out(w);
+	done(w, STEP_ENDPOINT_REMOVE, 0);
+	bound(w);
+	EXPECT_TRUE(done(w, STEP_PROVISION, -EIO));
+	EXPECT_TRUE(done(w, STEP_ENDPOINT_ADD, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EIO, w->answer.code);
+	EXPECT_FALSE(self->p->wish.has_device);
 }
 
 TEST_HARNESS_MAIN

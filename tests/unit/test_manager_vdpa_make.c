@@ -9,6 +9,7 @@
 #include <kselftest_harness.h>
 
 #include "manager/vdpa_make.h"
+#include "common/kernel.h"
 #include "vdpa/sysfs.h"
 
 #include "config_root.h"
@@ -23,7 +24,10 @@ static struct {
 	unsigned int hidden; /* the management device comes after so many questions */
 	uint64_t classes;
 	uint32_t max_vqs;
-	bool bare; /* it takes no attributes */
+	unsigned int open; /* by somebody else, for so many looks */
+	bool thief;	   /* takes the file when it was given */
+	bool bare;	   /* it takes no attributes */
+	bool no_pairs;	   /* nor a number of queue pairs */
 	int add_error, vhost_error, del_error;
 	unsigned int adds, dels;
 	struct vdpa_spec spec; /* of the last that was made */
@@ -64,7 +68,9 @@ int vdpa_device_add(const struct vdpa_spec *spec, struct err *err)
 {
 	kernel.adds++;
 	if (kernel.bare && (spec->has_mac || spec->mtu || spec->max_vqp))
-		return err_set(err, -EOPNOTSUPP, "vDPA", "some attributes are not supported");
+		return err_set(err, -EINVAL, "vDPA", "some attributes are not supported");
+	if (kernel.no_pairs && spec->max_vqp)
+		return err_set(err, -EINVAL, "vDPA", "some attributes are not supported");
 	if (kernel.add_error)
 		return err_set(err, kernel.add_error, "vDPA", "the kernel refuses");
 	kernel.spec = *spec;
@@ -102,6 +108,8 @@ int vdpa_chardev(const char *root, const char *name, char *path, size_t size, st
 	if (!vdpa_is_made(root, name))
 		return -ENODEV;
 	snprintf(path, size, "%s", NODE);
+	if (kernel.thief && stat(node, &st) == 0 && (st.st_mode & 0777) == 0640)
+		chmod(node, 0600);
 	return stat(node, &st) < 0 ? -ENOENT : 0;
 }
 
@@ -144,7 +152,7 @@ TEST_F(made, given_and_removed) {
 	EXPECT_EQ(1500, kernel.spec.mtu);
 	EXPECT_EQ(4, kernel.spec.max_vqp); /* 9 virtqueues, one of them for control */
 	EXPECT_TRUE(ready());
-	EXPECT_EQ(0, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
 	EXPECT_FALSE(vdpa_is_made(self->root, "vio4wd7"));
 }
 
@@ -184,9 +192,27 @@ TEST_F(made, own_one_that_is_open_elsewhere) {
 TEST_F(made, without_attributes) {
 	kernel.bare = true;
 	EXPECT_EQ(0, make());
-	EXPECT_EQ(2, kernel.adds);
+	EXPECT_EQ(3, kernel.adds);
 	EXPECT_EQ(0, kernel.spec.mtu);
 	EXPECT_EQ(0, kernel.spec.max_vqp);
+}
+
+/* What can be chosen is. */
+TEST_F(made, without_one_attribute) {
+	kernel.no_pairs = true;
+	self->plan.has_mac = true;
+	EXPECT_EQ(0, make());
+	EXPECT_EQ(2, kernel.adds);
+	EXPECT_EQ(1500, kernel.spec.mtu);
+	EXPECT_EQ(0, kernel.spec.max_vqp);
+	EXPECT_TRUE(kernel.spec.has_mac);
+}
+
+TEST_F(made, refused_whatever_is_left_out) {
+	kernel.add_error = -EINVAL;
+	self->plan.has_mac = true;
+	EXPECT_EQ(-EINVAL, make());
+	EXPECT_EQ(4, kernel.adds);
 }
 
 TEST_F(made, mac_address_of_the_plan) {
@@ -240,12 +266,43 @@ TEST_F(made, for_somebody_else_is_not_ready) {
 	EXPECT_FALSE(ready());
 }
 
+int kernel_open(const char *root, const char *path, ...)
+{
+	if (!kernel.open)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	kernel.open--;
+	return -EBUSY;
+}
+
+int kernel_write(const char *root, const char *value, const char *path, ...)
+{
+	abort();
+}
+
+/* The kernel would wait for it. */
+TEST_F(made, what_is_open_stays) {
+	EXPECT_EQ(0, make());
+	kernel.open = 1000;
+	EXPECT_EQ(-EBUSY, vdpa_unmake(self->root, "vio4wd7", &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, NODE " open"));
+	EXPECT_EQ(0, kernel.dels);
+	kernel.open = 3; /* it is just being closed */
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
+}
+
+TEST_F(made, taken_by_somebody_at_once) {
+	kernel.thief = true;
+	self->plan.mode = 0640;
+	EXPECT_EQ(-EBUSY, make());
+	EXPECT_NE(NULL, strstr(self->err.text, "somebody has changed it"));
+}
+
 TEST_F(made, what_is_gone_is_removed) {
 	kernel.del_error = -ENODEV;
-	EXPECT_EQ(0, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(0, vdpa_unmake(self->root, "vio4wd7", &self->err));
 	EXPECT_EQ(0, self->err.code);
 	kernel.del_error = -EBUSY;
-	EXPECT_EQ(-EBUSY, vdpa_unmake("vio4wd7", &self->err));
+	EXPECT_EQ(-EBUSY, vdpa_unmake(self->root, "vio4wd7", &self->err));
 }
 
 TEST_HARNESS_MAIN

@@ -56,6 +56,43 @@ TEST_F(ctl, vdpa_usage) {
 	EXPECT_EQ(0, self->requests);
 }
 
+#define HANDED_OUT                                                                                     \
+	"{\"id\":1,\"device\":\"ens3.vf1\",\"as\":\"vhost-vdpa\",\"socket\":null,\"mode\":\"server\"," \
+	"\"state\":\"listening\",\"reason\":\"\",\"vdpa\":{\"device\":\"vio4wd1\","                    \
+	"\"path\":\"/dev/vhost-vdpa-0\"},\"device_detail\":{\"mac\":\"52:54:00:00:00:01\"}}"
+
+TEST_F(ctl, handed_out) {
+	self->result = HANDED_OUT;
+	EXPECT_EQ(0, run(self, "add --id 1 --device ens3.vf1 --as vhost-vdpa"));
+	EXPECT_STREQ("{\"id\":1,\"device\":\"ens3.vf1\",\"as\":\"vhost-vdpa\"}", self->params);
+	EXPECT_STREQ("relay 1: ens3.vf1, listening, vhost-vdpa device /dev/vhost-vdpa-0\n",
+		     self->out);
+	EXPECT_EQ(2, run(self, "add --id 1 --device ens3.vf1 --as hostdev"));
+	EXPECT_IN("must be socket or vhost-vdpa", self->error);
+}
+
+TEST_F(ctl, handed_out_to_qemu) {
+	self->result = HANDED_OUT;
+	EXPECT_EQ(0, run(self, "qemu-args 1 --queues 2 --mac 52:54:00:00:00:01"));
+	EXPECT_STREQ("-m 1024M\n"
+		     "-netdev type=vhost-vdpa,id=vio4wd-net1,vhostdev=/dev/vhost-vdpa-0,queues=2\n"
+		     "-device virtio-net-pci,netdev=vio4wd-net1,mq=on,vectors=6,"
+		     "mac=52:54:00:00:00:01,host_mtu=9000\n",
+		     self->out);
+	EXPECT_IN("lock all of the VM's memory", self->error);
+	EXPECT_EQ(0, run(self, "libvirt-xml 1 --mac 52:54:00:00:00:01"));
+	EXPECT_STREQ("<!-- in <devices> -->\n"
+		     "<interface type='vdpa'>\n"
+		     "  <mac address='52:54:00:00:00:01'/>\n"
+		     "  <source dev='/dev/vhost-vdpa-0'/>\n"
+		     "  <model type='virtio'/>\n"
+		     "</interface>\n",
+		     self->out);
+	self->result = "{\"id\":1,\"as\":\"vhost-vdpa\",\"vdpa\":null,\"reason\":\"no IOMMU\"}";
+	EXPECT_EQ(1, run(self, "qemu-args 1"));
+	EXPECT_IN("relay 1 has no vDPA device yet: no IOMMU", self->error);
+}
+
 TEST_F(ctl, counters_of_devices) {
 	self->result = "{\"relays\":[{\"id\":1,\"device\":\"ens3.vf1\",\"device_counters\":["
 		       "{\"queue\":0,\"name\":\"received_desc\",\"value\":1234}]}]}";

@@ -131,6 +131,11 @@ class RelayAlone:
     def ask_attach(self, relay: int, bdf: str, mtu: int = 1500) -> int:
         return self.ask("attach", id=relay, device=bdf, kind="pci", pci=bdf, mtu=mtu)
 
+    def attach_vdpa(self, relay: int, bdf: str, node: Path) -> Dict[str, Any]:
+        """Hardware vDPA of the function, by its character device."""
+        params = {"device": bdf, "kind": "vdpa", "path": str(node), "mtu": 1500}
+        return self.call("attach", id=relay, **params)
+
     def attach(self, relay: int, bdf: str, mtu: int = 1500) -> Dict[str, Any]:
         return self.answer(self.ask_attach(relay, bdf, mtu))
 

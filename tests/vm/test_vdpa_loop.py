@@ -1,42 +1,84 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A VM's rings on hardware vDPA: the kernel's simulator, which sends back what is addressed to it."""
 
+import os
+import random
 import shutil
+import struct
 import tempfile
+import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 import pytest
-from lib.net_vm import NumberedLoop
+from lib.net_vm import TX, NetVM, NumberedLoop
 from lib.process import run
 from lib.stage import Stage
+from lib.vhost_user import (
+    NET_CSUM,
+    LOG_ALL,
+    PROTO_LOG_SHMFD,
+    PROTO_MQ,
+    PROTO_STATUS,
+    RING_PACKED,
+    FrontEnd,
+    Memory,
+    Request,
+    bits,
+)
 from lib.wait import until
 from relay_alone import RelayAlone
-from vdpa import Vdpa, attach
+from vdpa import Device
+from vf_bench import Figure, figure  # noqa: F401
 
 MACHINE = "igb"
 MAC = "02:00:00:00:00:01"  # which NumberedLoop sends to
 BDF = "0000:01:10.0"  # as the device of the relay is called; there is no such function here
 ID = 0
+SWITCHES = 50
+HARDWARE = ("direct", "shadow")
+TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Scene:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.vdpa: Vdpa = stage.add(Vdpa("sim0", "vdpasim_net", MAC))
+        self.make()
+        stage.add(self)
         self.relay: RelayAlone = stage.add(
             RelayAlone(stage.writable_dir(), stage.dir / "relay.txt")
         )
         self.relay.add(ID)
+        self.attach()
 
-    def mode(self) -> str:
+    def make(self) -> None:
+        self.vdpa = Device("sim0", "vdpasim_net", mac=MAC)
+        self.vdpa.give()
+
+    def close(self) -> None:
+        self.vdpa.close()
+
+    def attach(self) -> Dict[str, Any]:
+        return self.relay.attach_vdpa(ID, BDF, self.vdpa.node)
+
+    def device(self) -> Dict[str, Any]:
         device = self.relay.device(ID)
         assert device
-        return device["mode"]
+        return device
+
+    def mode(self, wanted: str) -> Dict[str, Any]:
+        return self.relay.call("mode", id=ID, mode=wanted)
+
+    def wait_mode(self, wanted: str) -> None:
+        until(lambda: self.device()["mode"] == wanted, f"the mode is {wanted}")
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.relay.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * TICK
 
 
 @pytest.fixture(scope="module")
-def scene(hugepages: Path) -> Iterator[Scene]:
+def module(hugepages: Path) -> Iterator[Scene]:
     run(["modprobe", "-a", "vhost_vdpa", "vdpa_sim_net"])
     folder = Path(tempfile.mkdtemp(prefix="v4s-", dir="/tmp"))
     stage = Stage(folder)
@@ -52,27 +94,183 @@ def scene(hugepages: Path) -> Iterator[Scene]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_direct(scene: Scene) -> None:
-    print(attach(scene.relay, ID, BDF, scene.vdpa))
-    vm = NumberedLoop(str(scene.relay.socket(ID)))
-    vm._thread.start()
+@pytest.fixture
+def scene(module: Scene) -> Iterator[Scene]:
+    """The device is attached, no VM is there, and what the relay does is up to it."""
+    if not module.vdpa.exists():
+        module.make()
+    if not module.relay.device(ID):
+        module.attach()
+    module.mode("auto")
+    module.wait_mode("idle")
+    start = len(module.relay.log())
     try:
-        vm.progress(1, 5)
-    except AssertionError as e:
-        print(e, scene.relay.device(ID), scene.relay.endpoint(ID)["vm"])
-        print(scene.relay.log()[-6000:])
-        
-        print(run(["vdpa", "dev", "vstats", "show", "sim0", "qidx", "0"], check=False), run(["vdpa", "dev", "config", "show"], check=False))
-        raise
-    with vm if False else __import__("contextlib").nullcontext():
-        print(scene.relay.device(ID))
-        vm.progress(1000)
-        assert scene.mode() == "direct"
-        for mode in ("shadow", "direct", "software", "direct", "software", "shadow", "direct"):
-            print(scene.relay.call("mode", id=ID, mode=mode))
-            vm.progress(300)
-            assert scene.mode() == mode
-        assert vm.lost == 0
-    until(lambda: scene.mode() == "idle", "the VM has gone")
-    print(scene.relay.log())
-    assert False
+        yield module
+    finally:
+        print(module.relay.log()[start:])
+    module.relay.process.check_running()
+
+
+@pytest.fixture
+def vm(scene: Scene) -> Iterator[NumberedLoop]:
+    """Its frames go round through the device. It has one connection all the time."""
+    with NumberedLoop(str(scene.relay.socket(ID))) as loop:
+        yield loop
+        loop.progress(10)
+        assert loop.boots == 1
+
+
+def test_features(scene: Scene) -> None:
+    """What the device has not is not offered, and why is said."""
+    with FrontEnd() as vm:
+        vm.connect(str(scene.relay.socket(ID)))
+        offered = vm.ask_u64(Request.GET_FEATURES)
+        vm.ask_u64(Request.GET_PROTOCOL_FEATURES)
+        assert vm.ask_u64(Request.GET_QUEUE_NUM) == 1
+    masked = {m["feature"]: m["by"] for m in scene.device()["masked"]}
+    assert not offered & bits(NET_CSUM, RING_PACKED)
+    assert masked["CSUM"] == "device" and masked["RING_PACKED"] == "relay"
+    assert scene.device()["mac"].lower() == MAC
+
+
+def test_direct(scene: Scene, vm: NumberedLoop) -> None:
+    """The device works on the VM's rings, and the relay does nothing at all."""
+    assert scene.device()["mode"] == "direct"
+    before = scene.vdpa.counted(TX)
+    begin, cpu = time.monotonic(), scene.cpu_seconds()
+    vm.progress(2000, 60)
+    share = (scene.cpu_seconds() - cpu) / (time.monotonic() - begin)
+    assert scene.vdpa.counted(TX) - before >= 2000
+    assert vm.lost == 0 and share < 0.05, share
+    assert not [x for x in scene.relay.endpoint(ID)["lanes"] if x["cpu"] >= 0]
+
+
+@pytest.mark.parametrize("mode", ["direct", "shadow", "software"])
+def test_mode(scene: Scene, mode: str) -> None:
+    """Also when the VM comes later; a VM that was shut down leaves an idle device."""
+    scene.mode(mode)
+    with NumberedLoop(str(scene.relay.socket(ID))) as vm:
+        vm.progress(500, 60)
+        assert scene.device()["mode"] == mode
+        assert vm.lost == 0 and vm.boots == 1
+    scene.wait_mode("idle")
+
+
+def test_switching(scene: Scene, vm: NumberedLoop, figure: Figure) -> None:  # noqa: F811
+    """Under traffic, from anything to anything else: nothing is reordered or doubled, nothing is lost
+    while the device itself serves, and the VM's connection stays."""
+    seed = int(os.environ.get("VIO4WD_SEED", time.time_ns() % 100000))
+    choose = random.Random(seed)
+    modes: List[str] = ["direct"]
+    pauses: Dict[str, List[int]] = {}
+    lost: Dict[str, int] = {}
+    for _ in range(SWITCHES):
+        mode = choose.choice([m for m in (*HARDWARE, "software") if m != modes[-1]])
+        before = vm.lost
+        device = scene.mode(mode)
+        assert device["mode"] == mode
+        vm.progress(100, 60)
+        name = f"{modes[-1]} to {mode}"
+        pauses.setdefault(name, []).append(device["last_switch_us"])
+        lost[name] = lost.get(name, 0) + vm.lost - before
+        if modes[-1] in HARDWARE and mode in HARDWARE:
+            assert vm.lost == before, name
+        modes.append(mode)
+    figure(f"seed {seed} (VIO4WD_SEED)")
+    for name, times in sorted(pauses.items()):
+        times.sort()
+        figure(
+            f"{name}: {len(times)} times, pause {times[0] / 1e3:.1f} to {times[-1] / 1e3:.1f} ms, "
+            f"median {times[len(times) // 2] / 1e3:.1f} ms, {lost[name]} frames lost"
+        )
+
+
+def test_removed_under_traffic(scene: Scene, vm: NumberedLoop) -> None:
+    """The kernel waits for the relay, which lets go by itself; the VM keeps its connection."""
+    removal = scene.vdpa.remove()
+    note = scene.relay.wait_note(ID, lambda n: bool(n["error"]))
+    assert note["error"] == "the vDPA device was removed"
+    until(lambda: not scene.relay.device(ID), "the device is detached")
+    assert removal.wait(20) == 0
+    assert scene.relay.endpoint(ID)["vm"]["connected"]
+    scene.make()
+    scene.attach()
+    vm.progress(500)
+    assert scene.device()["mode"] == "direct"
+
+
+@pytest.mark.parametrize("mode", ["direct", "shadow"])
+def test_memory_added(scene: Scene, vm: NumberedLoop, mode: str) -> None:
+    """While the hardware runs: it reaches the new memory, and goes on with the old one."""
+    scene.mode(mode)
+    extra = Memory(1 << 20, guest=0x8000_0000, user=0x7100_0000_0000)
+
+    def plug(net: NetVM) -> None:
+        assert net.memory
+        net.mem_table([net.memory.region(), extra.region()], [net.memory.fd, extra.fd])
+        net.sync()
+        frame = bytes(net.header_size) + bytes.fromhex(MAC.replace(":", "")) + bytes(100)
+        extra.map[: len(frame)] = frame
+        ident = net.rings[TX].add([(extra.guest, len(frame), False)])
+        net.filled[TX][ident] = net.spare.popleft()
+        net.kick(TX)
+
+    vm.progress(100)
+    vm.within(plug)
+    vm.progress(500)
+    assert vm.lost == 0 and scene.device()["mode"] == mode
+    extra.close()
+
+
+PAGE = 4096
+
+
+def _pages(parts: Iterable[Tuple[int, int]]) -> Set[int]:
+    return {p for at, n in parts for p in range(at // PAGE, (at + n - 1) // PAGE + 1)}
+
+
+def _begin_log(net: NetVM, log: Memory) -> List[Tuple[int, int]]:
+    """Returns where the used rings are."""
+    assert net.memory
+    net.ask(Request.SET_LOG_BASE, struct.pack("<QQ", len(log.map), 0), [log.fd])
+    used = []
+    for i, ring in enumerate(net.rings):
+        user, guest = net.memory.user, net.memory.guest
+        net.vring_addr(
+            i, user + ring.desc, user + ring.avail, user + ring.used, 1, guest + ring.used
+        )
+        used.append((guest + ring.used, 4 + 8 * ring.size))
+    net.u64(Request.SET_FEATURES, net.features | bits(LOG_ALL))
+    net.sync()
+    return used
+
+
+def _end_log(net: NetVM) -> None:
+    net.u64(Request.SET_FEATURES, net.features)
+    net.sync()
+
+
+def test_logging(scene: Scene) -> None:
+    """While the VM is migrated the pages that the device writes are marked, and no others; afterwards
+    the device works on the VM's rings again."""
+    log = Memory(64 << 10)
+    protocol = bits(PROTO_MQ, PROTO_STATUS, PROTO_LOG_SHMFD)
+    with NumberedLoop(str(scene.relay.socket(ID)), protocol=protocol) as vm:
+        vm.progress(100)
+        vm.within(lambda net: net.written.clear())
+        rings = vm.within(lambda net: _begin_log(net, log))
+        scene.wait_mode("shadow")
+        assert "migrated" in scene.device()["mode_reason"]
+        vm.progress(2 * vm.window)  # those written before it began have come
+        first = vm.within(lambda net: len(net.written))
+        vm.progress(600, 60)
+        last = vm.within(lambda net: len(net.written))
+        vm.within(_end_log)
+        scene.wait_mode("direct")
+        vm.progress(100)
+        written = vm.within(lambda net: list(net.written))
+        assert vm.lost == 0 and vm.boots == 1
+    marked = {page for page in range(len(log.map) * 8) if log.map[page // 8] >> page % 8 & 1}
+    assert _pages(written[first:last]) <= marked <= _pages([*written, *rings])
+    assert marked & _pages(rings[:1])
+    log.close()

@@ -8,12 +8,13 @@ import struct
 import threading
 import time
 from collections import deque
-from typing import Deque, Dict, List, Optional
+from typing import Callable, Deque, Dict, List, Optional, Tuple
 
 from .vhost_user import (
     EVENT_IDX,
     INDIRECT_DESC,
     NET_MRG_RXBUF,
+    PROTOCOL,
     RING_PACKED,
     VERSION_1,
     Dropped,
@@ -24,6 +25,7 @@ from .vhost_user import (
 
 FEATURES = bits(VERSION_1, NET_MRG_RXBUF, INDIRECT_DESC)
 BUFFER = 2048
+STALL = 1.0  # seconds without a frame, after which those under way are given up
 RX, TX = 0, 1
 
 assert not FEATURES & bits(EVENT_IDX, RING_PACKED)  # this driver kicks after every packet
@@ -32,15 +34,22 @@ assert not FEATURES & bits(EVENT_IDX, RING_PACKED)  # this driver kicks after ev
 class NetVM(FrontEnd):
     """connect() or accept() first, then boot()."""
 
-    def boot(self, features: int = FEATURES, size: int = 256, receiving: bool = True) -> "NetVM":
+    def boot(
+        self,
+        features: int = FEATURES,
+        size: int = 256,
+        receiving: bool = True,
+        protocol: int = PROTOCOL,
+    ) -> "NetVM":
         """Without receiving, no buffers are put into the RX ring."""
         self.receiving = receiving
-        self.set_up(features, 1, size, Memory((2 * size + 64) * BUFFER + 64 * size + 8192))
+        self.set_up(features, 1, size, Memory((2 * size + 64) * BUFFER + 64 * size + 8192), protocol)
         self.header_size = 12 if self.features & bits(VERSION_1, NET_MRG_RXBUF) else 10
         self.spare: Deque[int] = deque(self.memory.alloc(BUFFER) for _ in range(2 * size))
         self.filled: List[Dict[int, int]] = [{}, {}]  # of each ring: id -> buffer
         self.parts: List[bytes] = []  # of a received frame in several buffers
         self.missing = 0
+        self.written: List[Tuple[int, int]] = []  # receive buffers (address, length), as they came
         self._refill()
         return self
 
@@ -76,6 +85,7 @@ class NetVM(FrontEnd):
         for ident, length in self.rings[RX].reap():
             buffer = self.filled[RX].pop(ident)
             data = self.memory.map[buffer : buffer + length]
+            self.written.append((self.memory.guest + buffer, length))
             self.spare.append(buffer)
             if not self.missing:
                 self.missing = 1
@@ -102,8 +112,10 @@ class NumberedLoop:
     """Numbered frames go round through a VM in a thread of their own, a window of them under way
     at any time. When the connection ends (the relay has died) the VM connects again by itself."""
 
-    def __init__(self, path: str, server: bool = False, window: int = 32):
-        self.path, self.server, self.window = path, server, window
+    def __init__(
+        self, path: str, server: bool = False, window: int = 32, protocol: int = PROTOCOL
+    ):
+        self.path, self.server, self.window, self.protocol = path, server, window, protocol
         source = b"\x02" + os.urandom(5)  # frames of others, before us, may still be in the loop
         self.header = bytes.fromhex("020000000001") + source + b"\x88\xb5"
         self.sent = self.received = self.lost = self.boots = 0
@@ -112,6 +124,8 @@ class NumberedLoop:
         self.failure: Optional[BaseException] = None
         self._expected = 0
         self._settled = False  # a frame has come round since the last boot
+        self._action: Optional[Callable[[NetVM], object]] = None
+        self._result: object = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"numbered {path}", daemon=True)
@@ -130,7 +144,7 @@ class NumberedLoop:
             try:
                 with NetVM(timeout=30) as vm:
                     (vm.accept if self.server else vm.connect)(self.path)
-                    vm.boot()
+                    vm.boot(protocol=self.protocol)
                     self.boots += 1
                     self._settled = False
                     self._exchange(vm)
@@ -148,7 +162,10 @@ class NumberedLoop:
         """Until the first frame has come round the device may not be there yet: what is sent into
         the void is sent again, and does not count."""
         under_way, again = 0, 0.0
+        heard = time.monotonic()
         while not self._stop.is_set():
+            if under_way == self.window and time.monotonic() > heard + STALL:
+                under_way, heard = 0, time.monotonic()  # all of them are lost
             if not self._settled and time.monotonic() > again:
                 under_way, again = 0, time.monotonic() + 0.02
                 self._expected = self.sent
@@ -157,6 +174,7 @@ class NumberedLoop:
                     break
                 self.sent += 1
                 under_way += 1
+            self._act(vm)
             select.select([vm.calls[RX], vm.sock], [], [], 0.05)
             vm.wait_call(0)
             if vm.is_dropped():
@@ -164,6 +182,24 @@ class NumberedLoop:
             for frame in vm.receive():
                 if frame[:14] == self.header:
                     under_way -= self._take(struct.unpack_from(">Q", frame, 14)[0])
+                    heard = time.monotonic()
+
+    def _act(self, vm: NetVM) -> None:
+        with self._changed:
+            if self._action:
+                self._result = self._action(vm)
+                self._action = None
+                self._changed.notify_all()
+
+    def within(self, action: Callable[[NetVM], object], timeout: float = 30.0) -> object:
+        """Runs action in the VM's thread, between two frames, and returns what it returns."""
+        with self._changed:
+            self._action = action
+            done = self._changed.wait_for(lambda: self.failure or not self._action, timeout)
+            if self.failure:
+                raise AssertionError(f"VM on {self.path}: {self.failure!r}") from self.failure
+            assert done, f"VM on {self.path} is busy"
+            return self._result
 
     def _take(self, number: int) -> int:
         """Returns how many frames are no longer under way."""

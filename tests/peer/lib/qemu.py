@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A real Linux guest under QEMU, whose network is a vhost-user socket."""
+"""A real Linux guest under QEMU, whose network is a vhost-user socket or a vDPA device."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from .env import CACHE, NUMBERED, TOP, patience, tool
+from .env import CACHE, NUMBERED, TOP, emulated, patience, tool
 from .process import Process
 from .wait import until
 
@@ -55,9 +55,12 @@ def _machine(accel: List[str], memory: int, cpus: int) -> List[str]:
 
 @lru_cache(maxsize=None)
 def accelerator() -> Tuple[str, ...]:
-    """KVM when it starts the guest's kernel, which some hosts announce and cannot do; else TCG."""
+    """KVM when it starts the guest's kernel, which some hosts announce and cannot do; else TCG. In a
+    machine that is emulated itself the plainest processor costs least."""
     tcg = ("-accel", "tcg,thread=multi", "-cpu", "max")
     kvm = ("-accel", "kvm", "-cpu", "host")
+    if emulated():
+        return "-accel", "tcg", "-cpu", "qemu64"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return tcg
     # Without a root file system the kernel panics, and panic=-1 with -no-reboot ends QEMU.
@@ -123,7 +126,8 @@ def _connect(path: Path, process: Optional[Process] = None) -> socket.socket:
 
 
 class Guest:
-    """Starts QEMU; `server` is QEMU's role on the vhost-user socket (the relay in client mode)."""
+    """Starts QEMU; `server` is QEMU's role on the vhost-user socket (the relay in client mode). vhost may
+    be a vDPA device's file as well: /dev/vhost-vdpa-N."""
 
     def __init__(
         self,
@@ -161,10 +165,14 @@ class Guest:
         nic += f",{device}" if device else ""
         self._command = folder / "command"
         self._control = folder / "qmp"
+        if vhost.is_char_device():
+            network = ["-netdev", f"vhost-vdpa,id=net,vhostdev={vhost},queues={queues}"]
+        else:
+            network = ["-chardev", chardev,
+                       "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}"]  # fmt: skip
         self._argv = _machine(list(accelerator()), memory, cpus) + [
             "-initrd", image, "-append", append, "-serial", f"file:{self.serial}",
-            "-chardev", chardev,
-            "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}",
+            *network,
             "-device", nic,
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=command,path={self._command},server=on,wait=off",

@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
-from typing import Dict, List, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 from .env import cpus, tool
 from .process import Arg, Process
@@ -20,7 +20,8 @@ Paths = Union[Path, Sequence[Path]]
 class Testpmd:
     """One process with a virtio-user port on each socket path; memory without hugepages.
 
-    mode: txonly, rxonly, io, mac, ... ; nothing is forwarded before start().
+    mode: txonly, rxonly, io, mac, ... ; nothing is forwarded before start(). program: another
+    version's dpdk-testpmd.
     """
 
     __test__ = False
@@ -39,6 +40,7 @@ class Testpmd:
         size: int = 0,
         ports: Sequence[str] = (),
         prefix: Sequence[Arg] = (),
+        program: Optional[Path] = None,
     ) -> None:
         paths = [sockets] if isinstance(sockets, Path) else list(sockets)
         cpu = cpus()[0]
@@ -54,7 +56,7 @@ class Testpmd:
         for port in ports:
             vdevs += ["--vdev", port]
         args: List[Arg] = [
-            *prefix, "stdbuf", "-oL", tool("dpdk-testpmd"), "--lcores", f"0@{cpu},1@{cpu}",
+            *prefix, "stdbuf", "-oL", program or tool("dpdk-testpmd"), "--lcores", f"0@{cpu},1@{cpu}",
             "--no-pci", "--no-huge", "-m", memory, "--no-shconf", "--no-telemetry",
             f"--file-prefix={self.prefix}", *vdevs, "--", "-i", "--nb-cores=1",
             f"--rxq={queues}", f"--txq={queues}", f"--rxd={ring}", f"--txd={ring}",

@@ -52,6 +52,9 @@ def bits(*numbers: int) -> int:
     return mask
 
 
+PROTOCOL = bits(PROTO_MQ, PROTO_STATUS)
+
+
 class Request(enum.IntEnum):
     GET_FEATURES = 1
     SET_FEATURES = 2
@@ -267,7 +270,7 @@ class FrontEnd:
 
     # What a driver does, step by step
 
-    def negotiate(self, features: int, protocol: int = bits(PROTO_MQ, PROTO_STATUS)) -> None:
+    def negotiate(self, features: int, protocol: int = PROTOCOL) -> None:
         offered = self.ask_u64(Request.GET_FEATURES)
         self.features = offered & (features | bits(PROTOCOL_FEATURES))
         self.protocol = 0
@@ -299,9 +302,11 @@ class FrontEnd:
         self.kicks = [eventfd() for _ in range(count)]
         self.calls = [eventfd() for _ in range(count)]
 
-    def vring_addr(self, index: int, desc: int, avail: int, used: int, flags: int = 0) -> None:
+    def vring_addr(
+        self, index: int, desc: int, avail: int, used: int, flags: int = 0, log: int = 0
+    ) -> None:
         """User addresses; for a packed ring the driver's and the device's event area."""
-        payload = VRING_ADDR.pack(index, flags, desc, used, avail, 0)
+        payload = VRING_ADDR.pack(index, flags, desc, used, avail, log)
         self.send(Request.SET_VRING_ADDR, payload)
 
     def start_ring(self, index: int) -> None:
@@ -329,11 +334,16 @@ class FrontEnd:
         self.sync()
 
     def set_up(
-        self, features: int, pairs: int = 1, size: int = 256, memory: Optional[Memory] = None
+        self,
+        features: int,
+        pairs: int = 1,
+        size: int = 256,
+        memory: Optional[Memory] = None,
+        protocol: int = PROTOCOL,
     ) -> None:
         if pairs > 1:
             features |= bits(NET_MQ)
-        self.negotiate(features)
+        self.negotiate(features, protocol)
         self.share_memory(memory)
         self.make_rings(2 * pairs, size)
         self.start()

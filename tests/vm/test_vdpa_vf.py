@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From a VF with hardware vDPA to a VM: made, paired, served by the hardware, moved to software and
+back, lost and found again, and given back."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from lib.daemon import Daemon
+from lib.stage import Stage
+from lib.vhost_user import FrontEnd, Request
+from lib.wait import until
+from machines import virtio_vf_mac
+from outside import Outside
+from sriov import Pf
+from vdpa import BUS
+from vf_bench import Bench, Figure, bindings, figure  # noqa: F401
+from vms import Vm, Vms, address_of
+
+MACHINE = "virtio-sriov"
+HARD, SOFT = 0, 1  # relays, and the VFs of those numbers
+KERNEL = "virtio-pci"
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+class Scene:
+    """VF 0 is relay 0 by the configuration; a VM of each relay asks the network outside."""
+
+    def __init__(self, stage: Stage, pf: Pf, hugepages: Path) -> None:
+        self.pf = pf
+        self.bench = Bench(stage, pf, hugepages)
+        self.outside: Outside = self.bench.outside
+        for i in (HARD, SOFT):
+            self.outside.knows(address_of(i), virtio_vf_mac(i))
+        self.daemon: Daemon = self.bench.daemon(
+            VIO4WD_VF_OPTIONS=None,
+            VIRTIOFWD_STATIC_VFS=[f"{pf.netdev}.vf{HARD}={HARD}"],
+            VIO4WD_VDPA_STABLE_SECONDS=1,
+        )
+
+    def vms(self, *ids: int) -> Vms:
+        vms = self.bench.stage.add(
+            Vms([Vm(self.daemon.socket(i), i, virtio_vf_mac(i)) for i in ids])
+        )
+        until(lambda: all(self.daemon.relay(i)["vm"] for i in ids), "the VMs are connected")
+        return vms
+
+    def serving(self, relay: int = HARD) -> str:
+        return (self.daemon.relay(relay).get("vdpa") or {}).get("mode", "none")
+
+    def wait_serving(self, wanted: str, relay: int = HARD) -> None:
+        until(lambda: self.serving(relay) == wanted, f"relay {relay} is served: {wanted}")
+
+    def relay_seconds(self) -> float:
+        (pid,) = self.daemon.relay_pids()
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * TICK
+
+
+@pytest.fixture
+def scene(pf: Pf, stage: Stage, hugepages: Path) -> Scene:
+    """The stage after the PF: removing a VF waits for whoever has its vDPA device open."""
+    return Scene(stage, pf, hugepages)
+
+
+def face(path: Path) -> Dict[str, Any]:
+    """What a VM sees of a socket."""
+    with FrontEnd() as vm:
+        vm.connect(str(path))
+        seen = {
+            "features": hex(vm.ask_u64(Request.GET_FEATURES)),
+            "protocol": hex(vm.ask_u64(Request.GET_PROTOCOL_FEATURES)),
+            "queues": vm.ask_u64(Request.GET_QUEUE_NUM),
+        }
+    st = path.stat()
+    return {**seen, "owner": st.st_uid, "group": st.st_gid, "mode": oct(st.st_mode)}
+
+
+def test_from_vf_to_vm(scene: Scene, figure: Figure) -> None:  # noqa: F811
+    """Two VFs appear: the first one's hardware serves its VM, without the relay; the second one is relayed
+    in software at the same time, and its socket looks the same."""
+    scene.pf.set_vfs(2)
+    scene.daemon.wait_state(HARD, "listening")
+    vf = scene.pf.vf(HARD)
+    assert vf.driver == "vp-vdpa"
+    shown = scene.daemon.relay(HARD)
+    assert shown["vdpa"]["device"] == f"vio4wd{HARD}" and shown["backend"] == "vdpa"
+    assert f"pci/{vf.bdf}" in shown["reason"]
+    vms = scene.vms(HARD)
+    scene.wait_serving("direct")
+    vms.flow()
+    begin, cpu = time.monotonic(), scene.relay_seconds()
+    vms.flow(100)
+    share = (scene.relay_seconds() - cpu) / (time.monotonic() - begin)
+    figure(f"the relay's share of a CPU while the hardware serves: {share:.3f}")
+    assert share < 0.5
+
+    device = f"{scene.pf.netdev}.vf{SOFT}"
+    scene.daemon.ctl("add", "--id", SOFT, "--device", device, "--backend", "sw")
+    scene.daemon.wait_state(SOFT, "listening")
+    assert scene.pf.vf(SOFT).driver == "vfio-pci"
+    assert face(scene.daemon.socket(HARD)) == face(scene.daemon.socket(SOFT))
+    both = scene.vms(SOFT)
+    both.flow()
+    vms.flow()
+
+
+def test_backends_of_a_running_vm(scene: Scene) -> None:
+    scene.pf.set_vfs(1)
+    scene.daemon.wait_state(HARD, "listening")
+    vms = scene.vms(HARD)
+    vms.flow()
+    for backend, served in (("sw", "software"), ("vdpa", "shadow"), ("sw", "software"), ("auto", "shadow")):
+        said = scene.daemon.ctl("backend", HARD, backend).out
+        scene.wait_serving(served)
+        assert served in said or served in scene.daemon.ctl("status").out
+        vms.flow()
+    vms.check()
+
+
+def test_vf_goes_and_comes(scene: Scene) -> None:
+    """Under traffic; in the end everything is what it was before."""
+    scene.pf.set_vfs(1)
+    scene.daemon.wait_state(HARD, "listening")
+    vms = scene.vms(HARD)
+    vms.flow()
+    begin = time.monotonic()
+    scene.pf.set_vfs(0)
+    assert time.monotonic() - begin < 30
+    scene.daemon.wait_state(HARD, "absent")
+    vms.check()
+    scene.pf.set_vfs(1)
+    scene.daemon.wait_state(HARD, "active")
+    vms.flow()
+    scene.wait_serving("direct" if False else scene.serving())
+    scene.daemon.rpc("remove", id=HARD)
+    until(lambda: not bindings(scene.daemon), "the VF is given back")
+    assert scene.pf.vf(HARD).driver == KERNEL
+    assert not (BUS / "devices" / f"vio4wd{HARD}").exists()
+    vms.check()

@@ -358,11 +358,21 @@ static bool settles_without(struct pairing *p, enum pairing_step step)
 	return true;
 }
 
+/* Software cannot have this vDPA device as it is: it gets the VF itself, which is opened anew. */
+static bool opens_anew(struct pairing *p, enum pairing_step step, const struct err *err)
+{
+	if (step != STEP_MODE || err->code != -EOPNOTSUPP || p->wish.backend != CONFIG_BACKEND_SW ||
+	    pairing_decide(p, &p->wish, NULL))
+		return false;
+	pairing_note(p, "%s is opened anew: %s", p->seen.device.text, err->text);
+	return p->decision.backend != p->seen.backend;
+}
+
 static void step_failed(struct pairing *p, enum pairing_step step, const struct err *err)
 {
 	struct pairing_failure *failure = &p->failed[step];
 
-	if (does_without(p, step, err) || settles_without(p, step))
+	if (does_without(p, step, err) || settles_without(p, step) || opens_anew(p, step, err))
 		return;
 	if (!failure->times || strcmp(failure->error.text, err->text))
 		pairing_note(p, "%s failed: %s", step_names[step], err->text);

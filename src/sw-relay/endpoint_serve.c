@@ -96,13 +96,21 @@ struct decision {
 	char reason[200];
 };
 
-static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision *d)
+/*
+ * DPDK's net_virtio_user switches queues off and on again whenever the process gets other memory.
+ * A device that cannot be paused breaks at that.
+ */
+static bool can_be_port(const struct bridge_device *device)
 {
-	struct bridge_device device;
+	return device->has_positions;
+}
+
+static void decide_for(struct endpoint *ep, const struct vm *vm, const struct bridge_device *device,
+		       struct decision *d)
+{
 	uint64_t lacking;
 
-	bridge_get_device(&ep->bridge, &device);
-	lacking = unserved(vm->features, &device) | (vm->features & BIT(RING_PACKED));
+	lacking = unserved(vm->features, device) | (vm->features & BIT(RING_PACKED));
 	d->serving = SERVING_SOFTWARE;
 	if (ep->serving.wish == SERVING_SOFTWARE) {
 		snprintf(d->reason, sizeof(d->reason), "asked for");
@@ -114,10 +122,10 @@ static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision
 			 "the VM has agreed on %s%s, which the device cannot serve; it did so "
 			 "before the device was attached",
 			 name ? "VIRTIO_NET_F_" : "a feature", name ? name : "");
-	} else if (pairs_of(vm) > device.max_pairs) {
+	} else if (pairs_of(vm) > device->max_pairs) {
 		snprintf(d->reason, sizeof(d->reason),
 			 "the VM uses %u queue pairs, the device has %u", pairs_of(vm),
-			 device.max_pairs);
+			 device->max_pairs);
 	} else if (ep->serving.wish == SERVING_SHADOW) {
 		d->serving = SERVING_SHADOW;
 		snprintf(d->reason, sizeof(d->reason), "asked for");
@@ -125,12 +133,12 @@ static void decide_for(struct endpoint *ep, const struct vm *vm, struct decision
 		d->serving = SERVING_SHADOW;
 		snprintf(d->reason, sizeof(d->reason),
 			 "the VM is being migrated: what is written to its memory is recorded");
-	} else if (ep->serving.now == SERVING_SHADOW && !device.has_positions) {
+	} else if (ep->serving.now == SERVING_SHADOW && !device->has_positions) {
 		d->serving = SERVING_SHADOW;
 		snprintf(d->reason, sizeof(d->reason),
 			 "the device begins at the start of a ring only; direct when the VM sets "
 			 "up its rings anew");
-	} else if (ep->serving.now != SERVING_DIRECT && !device.has_positions &&
+	} else if (ep->serving.now != SERVING_DIRECT && !device->has_positions &&
 		   rings_have_begun(vm)) {
 		d->serving = SERVING_SHADOW;
 		snprintf(d->reason, sizeof(d->reason),
@@ -153,12 +161,25 @@ static struct vm *current_vm(struct endpoint *ep, uint64_t *connects)
 	return vm;
 }
 
+/* There is software for it all the same: with the VF on vfio-pci. */
+static void no_software(struct decision *d)
+{
+	const size_t len = strlen(d->reason);
+
+	d->serving = SERVING_NOTHING;
+	snprintf(d->reason + len, sizeof(d->reason) - len, "; `vio4wdctl backend ID sw`?");
+}
+
 static struct vm *decide(struct endpoint *ep, struct decision *d, uint64_t *connects)
 {
 	struct vm *vm = current_vm(ep, connects);
+	struct bridge_device device;
 
 	if (vm) {
-		decide_for(ep, vm, d);
+		bridge_get_device(&ep->bridge, &device);
+		decide_for(ep, vm, &device, d);
+		if (d->serving == SERVING_SOFTWARE && !can_be_port(&device))
+			no_software(d);
 	} else {
 		d->serving = SERVING_NOTHING;
 		snprintf(d->reason, sizeof(d->reason), "no VM is connected");
@@ -232,10 +253,25 @@ static void interrupt_all(const struct vm *vm)
 		rte_vhost_vring_call(vm->vid, i);
 }
 
+static int check_port(struct endpoint *ep, struct err *err)
+{
+	struct bridge_device device;
+
+	bridge_get_device(&ep->bridge, &device);
+	if (can_be_port(&device))
+		return 0;
+	return err_set(err, -EOPNOTSUPP, "mode",
+		       "relay %u: the vDPA device %s cannot be paused, so DPDK cannot drive it; "
+		       "software needs its VF on vfio-pci",
+		       ep->options.id, device.path);
+}
+
 static int enter_software(struct endpoint *ep, struct vm *vm, struct err *err)
 {
 	int r = bridge_serve(&ep->bridge, BRIDGE_OFF, err);
 
+	if (r == 0)
+		r = check_port(ep, err);
 	if (r == 0)
 		r = ep->backend->ops->software(ep->backend, true, err);
 	if (r == 0)
@@ -396,6 +432,8 @@ int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 		return err_set(err, -EOPNOTSUPP, "mode",
 			       "relay %u is not served by hardware vDPA: there is one mode only",
 			       ep->options.id);
+	if (wish == SERVING_SOFTWARE && check_port(ep, err) < 0)
+		return err->code;
 	tables_lock();
 	ep->serving.wish = wish;
 	tables_unlock();

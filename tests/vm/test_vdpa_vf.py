@@ -22,6 +22,7 @@ from vms import Vm, Vms, address_of
 MACHINE = "virtio-sriov"
 HARD, SOFT = 0, 1  # relays, and the VFs of those numbers
 KERNEL = "virtio-pci"
+LOOKS = ("protocol", "owner", "group", "mode")
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -70,9 +71,8 @@ def face(path: Path) -> Dict[str, Any]:
     with FrontEnd() as vm:
         vm.connect(str(path))
         seen = {
-            "features": hex(vm.ask_u64(Request.GET_FEATURES)),
-            "protocol": hex(vm.ask_u64(Request.GET_PROTOCOL_FEATURES)),
-            "queues": vm.ask_u64(Request.GET_QUEUE_NUM),
+            "features": vm.ask_u64(Request.GET_FEATURES),
+            "protocol": vm.ask_u64(Request.GET_PROTOCOL_FEATURES),
         }
     st = path.stat()
     return {**seen, "owner": st.st_uid, "group": st.st_gid, "mode": oct(st.st_mode)}
@@ -95,27 +95,37 @@ def test_from_vf_to_vm(scene: Scene, figure: Figure) -> None:  # noqa: F811
     vms.flow(100)
     share = (scene.relay_seconds() - cpu) / (time.monotonic() - begin)
     figure(f"the relay's share of a CPU while the hardware serves: {share:.3f}")
-    assert share < 0.5
+    assert share < 0.05
 
     device = f"{scene.pf.netdev}.vf{SOFT}"
     scene.daemon.ctl("add", "--id", SOFT, "--device", device, "--backend", "sw")
     scene.daemon.wait_state(SOFT, "listening")
     assert scene.pf.vf(SOFT).driver == "vfio-pci"
-    assert face(scene.daemon.socket(HARD)) == face(scene.daemon.socket(SOFT))
+    hard, soft = face(scene.daemon.socket(HARD)), face(scene.daemon.socket(SOFT))
+    assert {k: hard[k] for k in LOOKS} == {k: soft[k] for k in LOOKS}
+    # What the hardware has not is missing at its socket, and nothing else.
+    masked = scene.daemon.relay(HARD)["vdpa"]["masked"]
+    assert hard["features"] & ~soft["features"] == 0 and masked
     both = scene.vms(SOFT)
     both.flow()
     vms.flow()
 
 
 def test_backends_of_a_running_vm(scene: Scene) -> None:
+    """It keeps its connection, whatever its VF is bound to. vp-vdpa begins at the start of a ring only,
+    and the VM's have begun: shadow rings are between them."""
     scene.pf.set_vfs(1)
     scene.daemon.wait_state(HARD, "listening")
     vms = scene.vms(HARD)
     vms.flow()
-    for backend, served in (("sw", "software"), ("vdpa", "shadow"), ("sw", "software"), ("auto", "shadow")):
-        said = scene.daemon.ctl("backend", HARD, backend).out
-        scene.wait_serving(served)
-        assert served in said or served in scene.daemon.ctl("status").out
+    for backend, driver, mode in (
+        ("sw", "vfio-pci", "none"), ("vdpa", "vp-vdpa", "shadow"), ("sw", "vfio-pci", "none"),
+        ("auto", "vp-vdpa", "shadow"),
+    ):  # fmt: skip
+        print(scene.daemon.ctl("backend", HARD, backend).out)
+        until(lambda: scene.pf.vf(HARD).driver == driver, f"the VF is on {driver}")
+        scene.daemon.wait_state(HARD, "active")
+        scene.wait_serving(mode)
         vms.flow()
     vms.check()
 
@@ -134,7 +144,7 @@ def test_vf_goes_and_comes(scene: Scene) -> None:
     scene.pf.set_vfs(1)
     scene.daemon.wait_state(HARD, "active")
     vms.flow()
-    scene.wait_serving("direct" if False else scene.serving())
+    scene.wait_serving("shadow")
     scene.daemon.rpc("remove", id=HARD)
     until(lambda: not bindings(scene.daemon), "the VF is given back")
     assert scene.pf.vf(HARD).driver == KERNEL

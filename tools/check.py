@@ -11,15 +11,17 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 TOP = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"
 CACHE = Path(os.environ.get("VIO4WD_CACHE", "/var/cache/vio4wd"))
 NOTHING_SELECTED = 5  # pytest's exit status
 VM_BROKE = 125  # that of tests/vm/run
+LONG = ("test_vf_churn", "test_vf_faults")  # files of tests/vm that take minutes
 FORMATTER = "14"  # the clang-format whose output is the house style; others differ in details
 
 
@@ -156,33 +158,45 @@ def peer_stage(build: Build, name: str, *args: str) -> Result:
     return read_junit(junit, name, status)
 
 
+def vm_file(build: Build, name: str, path: Path, args: Tuple[str, ...]) -> Tuple[str, Result]:
+    """Boots the machine that a test file names; returns what came out of it, too."""
+    results = build.folder / "vm" / path.stem
+    (results / "output.txt").unlink(missing_ok=True)
+    start = time.monotonic()
+    done = subprocess.run(
+        [str(TOP / "tests/vm/run"), "--build", str(build.folder), "--results", str(results),
+         "--test", str(path), "--", *args],
+        cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        text = (results / "output.txt").read_text(errors="replace")
+    except OSError:
+        text = ""
+    status = done.returncode
+    if args and status == NOTHING_SELECTED and "\n1..0" in text:
+        status = 0
+    total = Result()
+    if status == VM_BROKE:
+        total.add(failure(f"{name}: {path.stem}: the virtual machine, see {results}"))
+        status = 0
+    total.add(read_tap(text, f"{name}: {path.stem}", status))
+    text += done.stderr.decode(errors="replace")
+    return f"-- {path.stem}: {time.monotonic() - start:.0f} s\n{text}", total
+
+
 def vm_stage(build: Build, name: str, *args: str) -> Result:
-    """Each file in a boot of its own, as its results are kept: in build/vm/FILE."""
+    """Each file in a boot of its own, as its results are kept: in build/vm/FILE. Most of what the
+    machines do is waiting: there are as many at a time as processors, two at most, longest first."""
     if not build.ready():
         return failure(f"{name}: the build in {build.folder} failed")
     if not ((CACHE / "vm/stamp").exists() and (CACHE / "bin/qemu-vm").exists()):
         return failure(f"{name}: no virtual machine in {CACHE}: run make setup")
+    files = sorted((TOP / "tests/vm").glob("test_*.py"), key=lambda p: (p.stem not in LONG, p.stem))
     total = Result()
-    for path in sorted((TOP / "tests/vm").glob("test_*.py")):
-        results = build.folder / "vm" / path.stem
-        (results / "output.txt").unlink(missing_ok=True)
-        print(f"-- {path.stem}")
-        start = time.monotonic()
-        status = run(
-            str(TOP / "tests/vm/run"), "--build", str(build.folder), "--results", str(results),
-            "--test", str(path), "--", *args,
-        )  # fmt: skip
-        try:
-            text = (results / "output.txt").read_text(errors="replace")
-        except OSError:
-            text = ""
-        if args and status == NOTHING_SELECTED and "\n1..0" in text:
-            status = 0
-        print(f"-- {path.stem}: {time.monotonic() - start:.0f} s")
-        if status == VM_BROKE:
-            total.add(failure(f"{name}: {path.stem}: the virtual machine, see {results}"))
-            status = 0
-        total.add(read_tap(text, f"{name}: {path.stem}", status))
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for text, result in pool.map(lambda path: vm_file(build, name, path, args), files):
+            print(text, end="", flush=True)
+            total.add(result)
     return total
 
 

@@ -145,6 +145,21 @@ TEST_F(bridge, logging) {
 	EXPECT_NE(NULL, strstr(self->guest->log, "used 0 132+2"));
 }
 
+/* A part of a buffer that the device may not write. */
+TEST_F(bridge, logging_of_what_is_read) {
+	fake_vdpa_start(self->fake);
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	self->bridge->logging = true;
+	guest_describe(self->guest, 0, 0, 2048, VRING_DESC_F_WRITE, CHAIN);
+	self->guest->rings[0].vring.desc[0].flags = VRING_DESC_F_NEXT;
+	guest_publish(self->guest, 0, 0);
+	guest_send(self->guest, 1, 0, PLAIN);
+	EXPECT_TRUE(wait_used(self->guest, 0, 1));
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	EXPECT_NE(NULL, strstr(self->guest->log, "0x8000000c+72, used 0 4+8 (0)"));
+	EXPECT_EQ(NULL, strstr(self->guest->log, "0x80000000+"));
+}
+
 TEST_F(bridge, no_logging) {
 	fake_vdpa_start(self->fake);
 	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
@@ -276,7 +291,7 @@ TEST_F(bridge, more_used_entries_than_there_are) {
 
 /* Chains without end in what is told to be written: in the ring, and in a table. */
 TEST_F(bridge, loops_that_are_logged) {
-	const uint64_t at = guest_buffer(0, 0);
+	const uint64_t at = guest_buffer(0, 1) + GUEST_TABLE; /* the table itself */
 
 	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
 	self->bridge->logging = true;
@@ -284,9 +299,9 @@ TEST_F(bridge, loops_that_are_logged) {
 	guest_table(self->guest, 0, 0)[1].flags |= VRING_DESC_F_NEXT;
 	guest_publish(self->guest, 0, 0);
 	guest_describe(self->guest, 0, 1, 2048, VRING_DESC_F_WRITE, TABLE);
-	guest_table(self->guest, 0, 1)[0] = (struct vring_desc){ .addr = at,
-								 .len = UINT32_MAX,
-								 .flags = VRING_DESC_F_INDIRECT };
+	guest_table(self->guest, 0, 1)[0] = (struct vring_desc){
+		.addr = at, .len = 2 * sizeof(struct vring_desc), .flags = VRING_DESC_F_INDIRECT
+	};
 	guest_publish(self->guest, 0, 2);
 	guest_describe(self->guest, 0, 2, 2048, VRING_DESC_F_WRITE, TABLE);
 	self->guest->rings[0].vring.desc[4].addr = 0x1000;

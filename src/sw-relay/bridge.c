@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <linux/vhost.h>
 #include <linux/vhost_types.h>
@@ -250,6 +251,25 @@ static int start(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	return r;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+}
+
+static int change(struct bridge *b, enum bridge_mode wanted, struct err *err)
+{
+	const uint64_t since = now_us();
+	int r;
+
+	stop(b);
+	r = start(b, wanted, err);
+	b->pause_us = now_us() - since;
+	return r;
+}
+
 static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 {
 	int r;
@@ -260,10 +280,8 @@ static int serve(struct bridge *b, enum bridge_mode wanted, struct err *err)
 		return 0;
 	}
 	/* Rings that come later need a device that is set up anew. */
-	if (b->mode != wanted || bridge_rings_set_up(b) > b->n_rings) {
-		stop(b);
-		return start(b, wanted, err);
-	}
+	if (b->mode != wanted || bridge_rings_set_up(b) > b->n_rings)
+		return change(b, wanted, err);
 	r = bridge_rings_refresh(b, err);
 	if (r == 0)
 		r = bridge_ctrl_set_pairs(b, bridge_rings_pairs(b), err);
@@ -292,6 +310,16 @@ enum bridge_mode bridge_mode(struct bridge *b)
 	mode = b->mode;
 	pthread_mutex_unlock(&b->lock);
 	return mode;
+}
+
+uint64_t bridge_pause_us(struct bridge *b)
+{
+	uint64_t pause;
+
+	pthread_mutex_lock(&b->lock);
+	pause = b->pause_us;
+	pthread_mutex_unlock(&b->lock);
+	return pause;
 }
 
 void bridge_drop_device(struct bridge *b)

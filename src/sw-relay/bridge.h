@@ -81,6 +81,7 @@ struct bridge {
 	struct bridge_ring rings[VM_RINGS];
 	struct bridge_shadow *shadow;
 	struct bridge_ctrl *ctrl; /* NULL: not used */
+	uint64_t pause_us;	  /* for how long nobody served when the mode was changed last */
 	enum bridge_mode paused;  /* mode before a change of the VM's memory, off: went on */
 	_Atomic bool logging;	  /* the VM wants to know which of its memory is written */
 };
@@ -114,6 +115,8 @@ void bridge_vm_gone(struct bridge *b, struct vm *vm);
  */
 int bridge_serve(struct bridge *b, enum bridge_mode wanted, struct err *err);
 enum bridge_mode bridge_mode(struct bridge *b);
+/* For how long nobody served the rings when the bridge changed its mode last, in microseconds. */
+uint64_t bridge_pause_us(struct bridge *b);
 
 /* A ring has other descriptors than the device was told, or the VM uses another number of rings:
  * bridge_serve() tells it. */

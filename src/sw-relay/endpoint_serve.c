@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Direct is the aim. What is in its way, in this order: the VM uses something that the device has
- * not (software), its memory is being watched (shadow), or the device cannot begin where the rings
- * are (shadow). What does not work falls back to the next that may: direct, shadow, software.
+ * What does not work falls back to the next that may: direct, shadow, software.
  *
  * From one to the other the VM's rings are nobody's for a moment: lanes are gone before the device
  * begins, and the device has stopped and the library knows its positions before lanes are made.
@@ -33,44 +31,6 @@
 
 #define BIT(n) (1ull << (n))
 #define RING_PACKED 34
-/* The library finishes these itself, whatever the device has. */
-#define LIBRARYS                                                                                  \
-	(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
-	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU))
-
-static const char *const names[] = {
-	[SERVING_NOTHING] = "idle",
-	[SERVING_DIRECT] = "direct",
-	[SERVING_SHADOW] = "shadow",
-	[SERVING_SOFTWARE] = "software",
-};
-
-const char *serving_name(enum serving serving)
-{
-	return names[serving];
-}
-
-int serving_parse(const char *text, enum serving *wish)
-{
-	if (!strcmp(text, "auto")) {
-		*wish = SERVING_NOTHING;
-		return 0;
-	}
-	for (unsigned int i = SERVING_DIRECT; i <= SERVING_SOFTWARE; i++) {
-		if (!strcmp(text, names[i])) {
-			*wish = i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-/* Features of the socket that the device cannot serve. */
-static uint64_t unserved(uint64_t features, const struct bridge_device *device)
-{
-	return features & ~(device->features | LIBRARYS) & ~BIT(VIRTIO_NET_F_MAC);
-}
-
 static bool rings_have_begun(const struct vm *vm)
 {
 	uint16_t available = 0, used = 0;
@@ -91,65 +51,6 @@ static unsigned int pairs_of(const struct vm *vm)
 	return enabled ? (63 - __builtin_clzll(enabled)) / 2 + 1 : 1;
 }
 
-struct decision {
-	enum serving serving;
-	char reason[200];
-};
-
-/*
- * DPDK's net_virtio_user switches queues off and on again whenever the process gets other memory.
- * A device that cannot be paused breaks at that.
- */
-static bool can_be_port(const struct bridge_device *device)
-{
-	return device->has_positions;
-}
-
-static void decide_for(struct endpoint *ep, const struct vm *vm, const struct bridge_device *device,
-		       struct decision *d)
-{
-	uint64_t lacking;
-
-	lacking = unserved(vm->features, device) | (vm->features & BIT(RING_PACKED));
-	d->serving = SERVING_SOFTWARE;
-	if (ep->serving.wish == SERVING_SOFTWARE) {
-		snprintf(d->reason, sizeof(d->reason), "asked for");
-	} else if (lacking) {
-		const unsigned int bit = __builtin_ctzll(lacking);
-		const char *name = feature_name(bit);
-
-		snprintf(d->reason, sizeof(d->reason),
-			 "the VM has agreed on %s%s, which the device cannot serve; it did so "
-			 "before the device was attached",
-			 name ? "VIRTIO_NET_F_" : "a feature", name ? name : "");
-	} else if (pairs_of(vm) > device->max_pairs) {
-		snprintf(d->reason, sizeof(d->reason),
-			 "the VM uses %u queue pairs, the device has %u", pairs_of(vm),
-			 device->max_pairs);
-	} else if (ep->serving.wish == SERVING_SHADOW) {
-		d->serving = SERVING_SHADOW;
-		snprintf(d->reason, sizeof(d->reason), "asked for");
-	} else if (atomic_load(&ep->bridge.logging)) {
-		d->serving = SERVING_SHADOW;
-		snprintf(d->reason, sizeof(d->reason),
-			 "the VM is being migrated: what is written to its memory is recorded");
-	} else if (ep->serving.now == SERVING_SHADOW && !device->has_positions) {
-		d->serving = SERVING_SHADOW;
-		snprintf(d->reason, sizeof(d->reason),
-			 "the device begins at the start of a ring only; direct when the VM sets "
-			 "up its rings anew");
-	} else if (ep->serving.now != SERVING_DIRECT && !device->has_positions &&
-		   rings_have_begun(vm)) {
-		d->serving = SERVING_SHADOW;
-		snprintf(d->reason, sizeof(d->reason),
-			 "the device begins at the start of a ring only; direct when the VM sets "
-			 "up its rings anew");
-	} else {
-		d->serving = SERVING_DIRECT;
-		snprintf(d->reason, sizeof(d->reason), "the device works on the VM's rings");
-	}
-}
-
 static struct vm *current_vm(struct endpoint *ep, uint64_t *connects)
 {
 	struct vm *vm;
@@ -161,29 +62,28 @@ static struct vm *current_vm(struct endpoint *ep, uint64_t *connects)
 	return vm;
 }
 
-/* There is software for it all the same: with the VF on vfio-pci. */
-static void no_software(struct decision *d)
-{
-	const size_t len = strlen(d->reason);
-
-	d->serving = SERVING_NOTHING;
-	snprintf(d->reason + len, sizeof(d->reason) - len, "; `vio4wdctl backend ID sw`?");
-}
-
-static struct vm *decide(struct endpoint *ep, struct decision *d, uint64_t *connects)
+static struct vm *decide(struct endpoint *ep, struct serving_decision *d, uint64_t *connects)
 {
 	struct vm *vm = current_vm(ep, connects);
 	struct bridge_device device;
+	struct serving_facts facts;
 
+	bridge_get_device(&ep->bridge, &device);
+	facts = (struct serving_facts){
+		.wish = ep->serving.wish,
+		.now = ep->serving.now,
+		.vm = vm,
+		.logging = atomic_load(&ep->bridge.logging),
+		.features = device.features,
+		.pairs = device.max_pairs,
+		.has_positions = device.has_positions,
+	};
 	if (vm) {
-		bridge_get_device(&ep->bridge, &device);
-		decide_for(ep, vm, &device, d);
-		if (d->serving == SERVING_SOFTWARE && !can_be_port(&device))
-			no_software(d);
-	} else {
-		d->serving = SERVING_NOTHING;
-		snprintf(d->reason, sizeof(d->reason), "no VM is connected");
+		facts.vm_features = vm->features;
+		facts.vm_pairs = pairs_of(vm);
+		facts.vm_begun = rings_have_begun(vm);
 	}
+	serving_decide(&facts, d);
 	return vm;
 }
 
@@ -207,7 +107,7 @@ static bool bridge_differs(struct endpoint *ep)
 
 bool endpoint_needs_serve(struct endpoint *ep)
 {
-	struct decision d;
+	struct serving_decision d;
 	uint64_t connects;
 
 	if (!ep->backend || !ep->backend->chardev[0])
@@ -258,7 +158,7 @@ static int check_port(struct endpoint *ep, struct err *err)
 	struct bridge_device device;
 
 	bridge_get_device(&ep->bridge, &device);
-	if (can_be_port(&device))
+	if (serving_has_software(device.has_positions))
 		return 0;
 	return err_set(err, -EOPNOTSUPP, "mode",
 		       "relay %u: the vDPA device %s cannot be paused, so DPDK cannot drive it; "
@@ -313,13 +213,17 @@ static uint64_t now_us(void)
 static void tell(struct endpoint *ep, enum serving serving, const char *reason, uint64_t since)
 {
 	struct endpoint_serving *s = &ep->serving;
+	uint64_t pause = now_us() - since;
 
+	/* The bridge may have begun with the shadow by itself. */
+	if (is_hardware(serving))
+		pause = RTE_MAX(pause, bridge_pause_us(&ep->bridge));
 	tables_lock();
 	if (s->now != serving && serving != SERVING_NOTHING) {
-		s->last_switch_us = now_us() - since;
+		s->last_switch_us = pause;
 		s->switches++;
-		log_info("relay %u: %s: %s (%.1f ms)", ep->options.id, names[serving], reason,
-			 s->last_switch_us / 1e3);
+		log_info("relay %u: %s: %s (%.1f ms)", ep->options.id, serving_name(serving),
+			 reason, s->last_switch_us / 1e3);
 	}
 	s->now = serving;
 	snprintf(s->reason, sizeof(s->reason), "%s", reason);
@@ -327,7 +231,7 @@ static void tell(struct endpoint *ep, enum serving serving, const char *reason, 
 	service_device_changed(ep->options.id);
 }
 
-static void switch_to(struct endpoint *ep, struct vm *vm, struct decision *d)
+static void switch_to(struct endpoint *ep, struct vm *vm, struct serving_decision *d)
 {
 	const uint64_t since = now_us();
 	struct err err = { 0 };
@@ -335,9 +239,10 @@ static void switch_to(struct endpoint *ep, struct vm *vm, struct decision *d)
 	if (ep->serving.now == SERVING_SOFTWARE)
 		leave_software(ep);
 	while (enter(ep, vm, d->serving, &err) < 0) {
-		log_warning("relay %u: %s cannot serve it: %s", ep->options.id, names[d->serving],
-			    err.text);
-		snprintf(d->reason, sizeof(d->reason), "%s: %s", names[d->serving], err.text);
+		log_warning("relay %u: %s cannot serve it: %s", ep->options.id,
+			    serving_name(d->serving), err.text);
+		snprintf(d->reason, sizeof(d->reason), "%s: %s", serving_name(d->serving),
+			 err.text);
 		d->serving = fall_back(d->serving);
 		if (d->serving == SERVING_NOTHING) {
 			ep->backend->error = "neither the hardware nor software can serve the VM";
@@ -350,7 +255,7 @@ static void switch_to(struct endpoint *ep, struct vm *vm, struct decision *d)
 void endpoint_do_serve(struct endpoint *ep)
 {
 	struct err err = { 0 };
-	struct decision d;
+	struct serving_decision d;
 	uint64_t connects;
 	struct vm *vm;
 
@@ -373,7 +278,8 @@ static void mask_features(struct endpoint *ep, const struct bridge_device *devic
 
 	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
 		return;
-	ep->serving.masked = unserved(offered, device) | (offered & BIT(RING_PACKED));
+	ep->serving.masked =
+		serving_lacks(offered, device->features) | (offered & BIT(RING_PACKED));
 	if (device->max_pairs == 1)
 		ep->serving.masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, ep->serving.masked);
@@ -442,7 +348,7 @@ int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 	    ep->serving.now == wish)
 		return 0;
 	return err_set(err, -EOPNOTSUPP, "mode", "relay %u stays %s: %s", ep->options.id,
-		       names[ep->serving.now], ep->serving.reason);
+		       serving_name(ep->serving.now), ep->serving.reason);
 }
 
 static json_object *masked_json(const struct endpoint *ep)
@@ -470,7 +376,7 @@ void endpoint_serve_json(const struct endpoint *ep, json_object *device)
 {
 	const struct endpoint_serving *s = &ep->serving;
 
-	json_object_object_add(device, "mode", json_object_new_string(names[s->now]));
+	json_object_object_add(device, "mode", json_object_new_string(serving_name(s->now)));
 	json_object_object_add(device, "mode_reason", json_object_new_string(s->reason));
 	json_object_object_add(device, "switches", json_object_new_uint64(s->switches));
 	json_object_object_add(device, "last_switch_us", json_object_new_uint64(s->last_switch_us));

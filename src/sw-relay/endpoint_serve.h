@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Who serves the rings of a VM whose device is hardware vDPA: the device itself, the device by
- * shadow rings, or workers with the device as their port. Decided anew whenever the VM, the device
- * or the administrator's wish changes; carried out as an operation of the endpoint.
+ * Who serves the rings of a VM whose device is hardware vDPA. Decided (serving.h) anew whenever the
+ * VM, the device or the administrator's wish changes; carried out as an operation of the endpoint.
  */
 #ifndef VIO4WD_RELAY_ENDPOINT_SERVE_H
 #define VIO4WD_RELAY_ENDPOINT_SERVE_H
@@ -14,11 +13,10 @@
 #include <json-c/json.h>
 
 #include "common/err.h"
+#include "sw-relay/serving.h"
 
 struct backend;
 struct endpoint;
-
-enum serving { SERVING_NOTHING, SERVING_DIRECT, SERVING_SHADOW, SERVING_SOFTWARE };
 
 /* Part of struct endpoint; under the lock, changed by the operation that runs. */
 struct endpoint_serving {
@@ -31,10 +29,6 @@ struct endpoint_serving {
 	uint64_t last_switch_us; /* for how long nobody served the rings */
 	uint64_t masked;	 /* features that the socket offers without this device */
 };
-
-const char *serving_name(enum serving serving); /* "direct"; "idle" for SERVING_NOTHING */
-/* "auto", "direct", "shadow" or "software". */
-int serving_parse(const char *text, enum serving *wish);
 
 /* The device is new, and no lane uses it: learns what it is like and serves the VM, if there is
  * one. The backend is the endpoint's when it returns 0. */

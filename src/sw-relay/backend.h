@@ -97,7 +97,7 @@ struct backend {
 	_Atomic bool reset;	   /* has to be stopped and started to work again */
 	char device[DEVNAME_MAX];  /* canonical */
 	char chardev[64];	   /* of hardware vDPA: endpoint_serve.c is in charge; else "" */
-	uint16_t pairs;		   /* of hardware vDPA: queue pairs that the VM is offered */
+	uint16_t pairs;		   /* of hardware vDPA: queue pairs that its port gets */
 	_Atomic bool link_up;	   /* of hardware vDPA, while it serves the VM itself */
 	char driver[32];
 	int port;		/* ethdev port number, or -1 */
@@ -120,6 +120,9 @@ struct backend {
 extern const struct backend_ops backend_vdpa_ops;
 extern const struct backend_ops backend_port_ops;
 extern const struct backend_ops backend_packet_ops;
+
+/* Of so many queue pairs that a vDPA device has, those that its port can use. */
+uint16_t backend_vdpa_port_queues(uint16_t pairs);
 
 /* The backend that claims the device is a slow one. */
 bool backend_is_slow(const struct backend_request *req);

@@ -88,7 +88,7 @@ static int open_port(struct vdpa_backend *v, struct err *err)
 	struct backend_request req = {
 		.id = v->base.id,
 		.mtu = v->base.mtu,
-		.max_queues = RTE_MIN(v->base.pairs, PORT_QUEUES),
+		.max_queues = v->base.pairs,
 	};
 	struct devname *dev = &req.device;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
@@ -194,6 +194,11 @@ static int vdpa_spread(struct backend *backend, uint16_t queues)
 static bool vdpa_link(struct backend *backend)
 {
 	return backend->link_up;
+}
+
+uint16_t backend_vdpa_port_queues(uint16_t pairs)
+{
+	return RTE_MIN(pairs, PORT_QUEUES);
 }
 
 const struct backend_ops backend_vdpa_ops = {

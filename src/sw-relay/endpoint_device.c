@@ -137,6 +137,8 @@ static void wish(struct endpoint *ep, const struct backend *backend, uint16_t *q
 {
 	tables_lock();
 	*queues = endpoint_vm_queues(ep);
+	if (backend->chardev[0])
+		*queues = RTE_MIN(*queues, backend->pairs);
 	*numa_node = vm_numa_node(ep);
 	if (*numa_node < 0)
 		*numa_node = backend->numa_node;

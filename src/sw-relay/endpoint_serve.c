@@ -298,7 +298,8 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct e
 	backend->link_up = device.link;
 	memset(&ep->serving, 0, sizeof(ep->serving));
 	mask_features(ep, &device);
-	ep->queues = backend->pairs = RTE_MIN(ep->options.max_queues, device.max_pairs);
+	ep->queues = RTE_MIN(ep->options.max_queues, device.max_pairs);
+	backend->pairs = backend_vdpa_port_queues(ep->queues);
 	tables_lock();
 	ep->backend = backend;
 	ep->device = ENDPOINT_DEVICE_HELD;

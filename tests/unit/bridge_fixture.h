@@ -118,6 +118,16 @@ static inline int begin(FIXTURE_DATA(bridge) * self, enum bridge_mode mode)
 	return r < 0 ? r : serve(mode);
 }
 
+/* With room for what is received: a shadow copies that first, and what is sent later on cannot
+ * overtake it. */
+static inline int begin_full(FIXTURE_DATA(bridge) * self, enum bridge_mode mode,
+			     enum guest_shape shape)
+{
+	for (unsigned int i = 0; i < self->guest->n_rings; i += 2)
+		guest_fill(self->guest, i, shape);
+	return begin(self, mode);
+}
+
 /* The thread of a shadow has copied what the VM sees as used. */
 static inline bool wait_used(const struct guest *g, unsigned int ring, uint16_t idx)
 {

@@ -127,7 +127,7 @@ TEST_F(bridge, memory_that_is_not_kept) {
 TEST_F(bridge, memory_of_a_shadow) {
 	receives_from_0_only(self->fake);
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(1, frame(self, 1));
 	change(self, move);
 	EXPECT_SERVED(BRIDGE_SHADOW);
@@ -148,7 +148,7 @@ static void add_above(struct guest *g)
 
 TEST_F(bridge, memory_where_the_shadow_was) {
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(1, frame(self, 1));
 	change(self, add_above);
 	EXPECT_EQ(2, frame(self, 2));

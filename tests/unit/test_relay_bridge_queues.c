@@ -98,7 +98,7 @@ TEST_F(bridge, two_pairs_direct) {
 
 TEST_F(bridge, two_pairs_by_shadow) {
 	two_pairs(self);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(2, self->fake->pairs);
 	for (unsigned int i = 0; i < 100; i++) {
 		ASSERT_EQ(i, first_frame(self, i));
@@ -160,6 +160,7 @@ TEST_F(bridge, pair_that_comes_too_late) {
 	second_pair(self, true);
 	EXPECT_EQ(-EOPNOTSUPP, serve(BRIDGE_DIRECT));
 	EXPECT_SERVED(BRIDGE_OFF);
+	guest_fill(self->guest, 2, PLAIN);
 	ASSERT_EQ(0, serve(BRIDGE_SHADOW));
 	EXPECT_EQ(2, first_frame(self, 2));
 	EXPECT_EQ(2, second_frame(self, 2));
@@ -214,7 +215,7 @@ TEST_F(bridge, promiscuous) {
 	self->fake->features |= CTRL_VQ | CTRL_RX;
 	self->fake->vrings = 3;
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_DIRECT, PLAIN));
 	EXPECT_TRUE(self->fake->promiscuous);
 	EXPECT_TOLD("control promiscuous 1");
 	ASSERT_EQ(0, serve(BRIDGE_SHADOW));

@@ -29,7 +29,7 @@ TEST_F(bridge, traffic) {
 
 	self->fake->waits_for_kick = true;
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(n, guest_traffic(self->guest, n));
 	EXPECT_EQ(0, self->fake->dropped);
 }
@@ -38,7 +38,7 @@ TEST_F(bridge, traffic_without_event_index) {
 	without_events(self);
 	self->fake->waits_for_kick = true;
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(3000, guest_traffic(self->guest, 3000));
 	EXPECT_EQ(0, self->fake->dropped);
 }
@@ -47,12 +47,11 @@ TEST_F(bridge, interrupts_that_are_not_wanted) {
 	struct guest_ring *rings = self->guest->rings;
 
 	without_events(self);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	guest_called(rings[0].call);
 	guest_called(rings[1].call);
 	rings[0].vring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	fake_vdpa_start(self->fake);
-	guest_fill(self->guest, 0, PLAIN);
 	guest_send(self->guest, 1, 0, PLAIN);
 	EXPECT_TRUE(wait_used(self->guest, 0, 1));
 	EXPECT_TRUE(wait_used(self->guest, 1, 1));
@@ -64,11 +63,10 @@ TEST_F(bridge, interrupts_that_are_not_wanted) {
 TEST_F(bridge, event_index) {
 	struct guest_ring *rings = self->guest->rings;
 
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	guest_called(rings[0].call);
 	vring_used_event(&rings[0].vring) = 1;
 	fake_vdpa_start(self->fake);
-	guest_fill(self->guest, 0, PLAIN);
 	guest_send(self->guest, 1, 0, PLAIN);
 	EXPECT_TRUE(wait_used(self->guest, 0, 1));
 	EXPECT_TRUE(wait_used(self->guest, 1, 1));
@@ -81,8 +79,7 @@ TEST_F(bridge, event_index) {
 
 /* The device has done something, and is stopped before anybody has looked. */
 TEST_F(bridge, last_completions) {
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
-	guest_fill(self->guest, 0, CHAIN);
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, CHAIN));
 	guest_send(self->guest, 1, 1, TABLE);
 	guest_send(self->guest, 1, 2, PLAIN);
 	while (run() == 0)
@@ -101,9 +98,8 @@ TEST_F(bridge, last_completions) {
 
 /* The reset fails: then the file is closed, and what the device has done counts all the same. */
 TEST_F(bridge, last_completions_of_a_device_that_fails) {
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, TABLE));
 	guest_called(self->guest->rings[0].call);
-	guest_fill(self->guest, 0, TABLE);
 	self->fake->rings[0].interrupts = self->fake->rings[1].interrupts = false;
 	self->bridge->logging = true;
 	guest_send(self->guest, 1, 3, PLAIN);
@@ -120,10 +116,10 @@ TEST_F(bridge, last_completions_of_a_device_that_fails) {
 /* Exactly what was written, and not before it was. */
 TEST_F(bridge, logging) {
 	self->guest->vm.features |= FAKE_BIT(VHOST_F_LOG_ALL);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
-	EXPECT_TRUE((bool)self->bridge->logging);
 	for (enum guest_shape shape = PLAIN; shape < GUEST_SHAPES; shape++)
 		guest_offer(self->guest, 0, 2048, shape);
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	EXPECT_TRUE((bool)self->bridge->logging);
 	fake_vdpa_start(self->fake);
 	for (unsigned int i = 0; i < GUEST_SHAPES; i++) {
 		guest_send(self->guest, 1, i, PLAIN);
@@ -148,11 +144,11 @@ TEST_F(bridge, logging) {
 /* A part of a buffer that the device may not write. */
 TEST_F(bridge, logging_of_what_is_read) {
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
-	self->bridge->logging = true;
 	guest_describe(self->guest, 0, 0, 2048, VRING_DESC_F_WRITE, CHAIN);
 	self->guest->rings[0].vring.desc[0].flags = VRING_DESC_F_NEXT;
 	guest_publish(self->guest, 0, 0);
+	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	self->bridge->logging = true;
 	guest_send(self->guest, 1, 0, PLAIN);
 	EXPECT_TRUE(wait_used(self->guest, 0, 1));
 	ASSERT_EQ(0, serve(BRIDGE_OFF));
@@ -162,7 +158,7 @@ TEST_F(bridge, logging_of_what_is_read) {
 
 TEST_F(bridge, no_logging) {
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(100, guest_traffic(self->guest, 100));
 	EXPECT_STREQ("", self->guest->log);
 }
@@ -360,8 +356,7 @@ TEST_F(bridge, software_goes_on) {
 	uint32_t first = 0;
 
 	receives_from_0_only(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
-	guest_fill(self->guest, 0, PLAIN);
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	guest_send(self->guest, 1, 0, PLAIN);
 	while (run() == 0)
 		;
@@ -391,7 +386,7 @@ TEST_F(bridge, other_descriptors_of_the_same_number) {
 	struct guest_ring *rings = self->guest->rings;
 
 	fake_vdpa_start(self->fake);
-	ASSERT_EQ(0, begin(self, BRIDGE_SHADOW));
+	ASSERT_EQ(0, begin_full(self, BRIDGE_SHADOW, PLAIN));
 	EXPECT_EQ(100, guest_traffic(self->guest, 100));
 	for (unsigned int i = 0; i < 2; i++) {
 		const int kick = rings[i].kick, call = rings[i].call;

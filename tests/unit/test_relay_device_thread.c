@@ -91,9 +91,11 @@ TEST_F(threads, a_slow_one_holds_up_no_other) {
 	}
 	EXPECT_EQ(0, self->jobs[0].done);
 	sem_post(&self->gate);
-	device_threads_wait();
-	device_threads_reap();
-	EXPECT_EQ(1, self->jobs[0].done);
+	/* One that was reaped before it was told of may be told of now. */
+	while (!self->jobs[0].done) {
+		device_threads_wait();
+		device_threads_reap();
+	}
 }
 
 /* Packets would go to a socket that is to be closed. */

@@ -53,7 +53,7 @@ def mode(relay: RelayAlone) -> str:
     return device["mode"]
 
 
-@pytest.mark.parametrize("wanted", ["direct", "shadow", "software"])
+@pytest.mark.parametrize("wanted", ["direct", "shadow"])
 def test_packets_of_all_queues(relay: RelayAlone, stage: Stage, wanted: str) -> None:
     """Flows from outside come by each pair, and their answers go by each."""
     network: Outside = stage.add(Outside())

@@ -83,6 +83,17 @@ size_t json_length(json_object *array)
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
+const char *json_words(json_object *list, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < json_length(list) && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "",
+					json_object_get_string(json_object_array_get_idx(list, i)));
+	return buf;
+}
+
 struct output_table {
 	struct libscols_table *table;
 	struct libscols_line *line;

@@ -20,6 +20,8 @@ const char *json_text(json_object *obj, const char *path); /* "-" when there is 
 double json_number(json_object *obj, const char *path);
 bool json_flag(json_object *obj, const char *path);
 size_t json_length(json_object *array); /* 0 for NULL */
+/* ["a", "b"] as "a b" in buf, which is returned; what does not fit is cut off. */
+const char *json_words(json_object *list, char *buf, size_t size);
 
 /* --- tables --- */
 

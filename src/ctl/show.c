@@ -23,19 +23,7 @@ static void line(const char *name, const char *fmt, ...)
 	printf("  %-12s %s\n", name, *text ? text : "-");
 }
 
-/* ["a", "b"] as "a b". */
-static const char *words(json_object *list, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < json_length(list) && len < size; i++)
-		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "",
-					json_object_get_string(json_object_array_get_idx(list, i)));
-	return buf;
-}
-
-/* "VIRTIO_NET_F_MQ VIRTIO_NET_F_CTRL_VQ": what one side does not have. */
+/* "MQ CTRL_VQ": what one side does not have. */
 static const char *masked_by(json_object *masked, const char *side, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -117,7 +105,7 @@ static void print_vm(json_object *vm)
 	line("count", "%.0f connects, %.0f disconnects", json_number(vm, "connects"),
 	     json_number(vm, "disconnects"));
 	line("features", "%s %s", json_text(vm, "features"),
-	     words(json_at(vm, "features_text"), buf, sizeof(buf)));
+	     json_words(json_at(vm, "features_text"), buf, sizeof(buf)));
 	for (size_t i = 0; i < json_length(list) && len < sizeof(rings); i++) {
 		json_object *ring = json_object_array_get_idx(list, i);
 
@@ -143,7 +131,7 @@ static void print_device(json_object *device)
 	line("MAC", "%s", json_text(device, "mac"));
 	line("MTU", "%s", json_text(device, "mtu"));
 	line("NUMA node", "%s", json_text(device, "numa_node"));
-	line("offloads", "%s", words(json_at(device, "offloads"), buf, sizeof(buf)));
+	line("offloads", "%s", json_words(json_at(device, "offloads"), buf, sizeof(buf)));
 	line("interrupts", "%s", json_flag(device, "interrupts") ? "yes" : "no");
 }
 

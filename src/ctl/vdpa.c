@@ -30,23 +30,6 @@ static const struct output_column device_columns[] = {
 	{ "STATE" },
 };
 
-/* "net block"; features without what all of them begin with. */
-static const char *words(json_object *list, char *buf, size_t size)
-{
-	static const char prefix[] = "VIRTIO_";
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < json_length(list) && len < size; i++) {
-		const char *word = json_object_get_string(json_object_array_get_idx(list, i));
-
-		if (!strncmp(word, prefix, sizeof(prefix) - 1))
-			word += sizeof(prefix) - 1;
-		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? " " : "", word);
-	}
-	return buf;
-}
-
 static void print_management(struct ctl *ctl, json_object *list)
 {
 	struct output_table *table =
@@ -59,9 +42,9 @@ static void print_management(struct ctl *ctl, json_object *list)
 		output_row(table);
 		output_cell(table, "%s", json_text(mgmt, "name"));
 		output_cell(table, "%s", json_text(mgmt, "vf"));
-		output_cell(table, "%s", words(json_at(mgmt, "classes"), buf, sizeof(buf)));
+		output_cell(table, "%s", json_words(json_at(mgmt, "classes"), buf, sizeof(buf)));
 		output_cell(table, "%s", json_text(mgmt, "max_virtqueues"));
-		output_cell(table, "%s", words(json_at(mgmt, "features"), buf, sizeof(buf)));
+		output_cell(table, "%s", json_words(json_at(mgmt, "features"), buf, sizeof(buf)));
 	}
 	if (table)
 		output_table_print(table);
@@ -137,7 +120,7 @@ static void print_members(json_object *entry)
 
 	json_object_object_foreach(entry, key, value) {
 		if (json_object_is_type(value, json_type_array))
-			words(value, text, sizeof(text));
+			json_words(value, text, sizeof(text));
 		else
 			snprintf(text, sizeof(text), "%s", json_text(entry, key));
 		text_clean(text);

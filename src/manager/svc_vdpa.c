@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/virtio_features.h"
 #include "manager/jobs.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
 #include "manager/vdpa_make.h"
-#include "manager/virtio_names.h"
 #include "udev/vf.h"
 #include "vdpa/sysfs.h"
 #include "wire/rpc.h"
@@ -76,6 +76,17 @@ static void run_list(struct job *job)
 	vf_enumerate(l->m->root, &l->vfs, &l->n_vfs, NULL);
 }
 
+/* linux/virtio_ids.h */
+static const char *class_name(unsigned int device_id)
+{
+	static const char *const classes[] = {
+		[1] = "net",	[2] = "block",	[3] = "console", [4] = "rng", [8] = "scsi",
+		[18] = "input", [19] = "vsock", [20] = "crypto", [26] = "fs",
+	};
+
+	return device_id < sizeof(classes) / sizeof(classes[0]) ? classes[device_id] : NULL;
+}
+
 static json_object *names_of(uint64_t bits, const char *(*name_of)(unsigned int bit))
 {
 	json_object *list = json_object_new_array();
@@ -122,9 +133,9 @@ static json_object *mgmt_json(const struct listing *l, const struct vdpa_mgmtdev
 
 	full_name(mgmt->bus, mgmt->name, text, sizeof(text));
 	json_put_text(json, "name", text);
-	json_object_object_add(json, "classes", names_of(mgmt->classes, virtio_class_name));
+	json_object_object_add(json, "classes", names_of(mgmt->classes, class_name));
 	put_count(json, "max_virtqueues", mgmt->max_vqs);
-	json_object_object_add(json, "features", names_of(mgmt->features, virtio_net_feature_name));
+	json_object_object_add(json, "features", names_of(mgmt->features, feature_name));
 	json_put_text(json, "vf", vf ? vf_name(vf, text, sizeof(text)) : NULL);
 	json_put_text(json, "address", vf ? pci_addr_format(&vf->addr, text) : NULL);
 	return json;
@@ -159,10 +170,8 @@ static void put_config(json_object *json, const struct vdpa_net_config *config)
 		json_put_bool(json, "link", config->link);
 	else
 		json_put_shared(json, "link", NULL);
-	json_object_object_add(json, "features",
-			       names_of(config->features, virtio_net_feature_name));
-	json_object_object_add(json, "negotiated",
-			       names_of(config->negotiated, virtio_net_feature_name));
+	json_object_object_add(json, "features", names_of(config->features, feature_name));
+	json_object_object_add(json, "negotiated", names_of(config->negotiated, feature_name));
 }
 
 static void put_relay(json_object *json, const struct manager *m, const char *device)
@@ -190,7 +199,7 @@ static json_object *device_json(const struct listing *l, size_t i)
 	json_put_text(json, "name", device->name);
 	full_name(device->mgmt_bus, device->mgmt_name, text, sizeof(text));
 	json_put_text(json, "management", text);
-	json_put_text(json, "class", virtio_class_name(device->device_id));
+	json_put_text(json, "class", class_name(device->device_id));
 	put_count(json, "max_virtqueues", device->max_vqs);
 	put_count(json, "max_ring_size", device->max_vq_size);
 	put_driver(json, l->m->root, device->name);

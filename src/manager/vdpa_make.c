@@ -15,27 +15,19 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/kernel.h"
+#include "udev/device_node.h"
 #include "udev/sriov.h"
+#include "udev/uevents.h"
 #include "udev/vf.h"
 #include "vdpa/sysfs.h"
 
-#define MGMT_WAIT_MS \
-	2000 /* drivers of the auxiliary bus may come a little later than their module */
-#define NODE_WAIT_MS 5000
-#define CLOSE_WAIT_MS 500
-#define POLL_MS 20
+/* Drivers of the auxiliary bus may come a little later than their module. */
+#define MGMT_WAIT_MS 2000
 
 char *vdpa_name(unsigned int id, char *buf)
 {
 	snprintf(buf, VDPA_NAME_MAX, "vio4wd%u", id);
 	return buf;
-}
-
-static void pause_ms(unsigned int ms)
-{
-	const struct timespec t = { .tv_nsec = ms * 1000000l };
-
-	nanosleep(&t, NULL);
 }
 
 bool vdpa_is_on(const char *root, const char *name, const struct pci_addr *addr)
@@ -103,23 +95,35 @@ static int find_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_
 	return -ENOENT;
 }
 
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A driver that takes a device is an event. */
 static int wait_for_mgmt(const char *root, const struct pci_addr *addr, struct vdpa_mgmtdev *mgmt,
 			 struct err *err)
 {
+	const long until = now_ms() + MGMT_WAIT_MS;
+	_cleanup_close_ int events = uevents_open();
 	char name[PCI_ADDR_STRLEN];
 	int rc;
 
-	for (unsigned int ms = 0; (rc = find_mgmt(root, addr, mgmt, err)) == -ENOENT;
-	     ms += POLL_MS) {
-		if (ms >= MGMT_WAIT_MS)
-			return err_set(err, -EOPNOTSUPP, "vDPA",
-				       "%s: its driver offers no vDPA management device for "
-				       "networks; `vdpa mgmtdev show` lists those that there are, "
-				       "and dmesg may say why it is none",
-				       pci_addr_format(addr, name));
-		pause_ms(POLL_MS);
-	}
-	return rc;
+	do
+		rc = find_mgmt(root, addr, mgmt, err);
+	while (rc == -ENOENT && uevents_wait(events, (int)(until - now_ms())));
+	if (rc == -ENOENT)
+		rc = find_mgmt(root, addr, mgmt, err);
+	if (rc != -ENOENT)
+		return rc;
+	return err_set(
+		err, -EOPNOTSUPP, "vDPA",
+		"%s: its driver offers no vDPA management device for networks; `vdpa mgmtdev "
+		"show` lists those that there are, and dmesg may say why it is none",
+		pci_addr_format(addr, name));
 }
 
 /* What the PF has for the VF: frames to another address do not arrive. */
@@ -202,21 +206,15 @@ static int wait_for_node(const char *root, const struct vdpa_plan *plan, char pa
 			 struct err *err)
 {
 	char node[VDPA_PATH_MAX];
-	struct stat st;
-	int rc;
+	int rc = vdpa_chardev(root, plan->name, node, sizeof(node), err);
 
-	for (unsigned int ms = 0;; ms += POLL_MS) {
-		rc = vdpa_chardev(root, plan->name, node, sizeof(node), err);
-		snprintf(path, PATH_MAX, "%s%s", root, rc ? "" : node);
-		if (!rc && stat(path, &st) == 0)
-			return 0;
-		if ((rc && rc != -ENOENT) || ms >= NODE_WAIT_MS)
-			break;
-		pause_ms(POLL_MS);
-	}
 	if (rc)
 		return rc;
-	return err_set(err, -ETIMEDOUT, "device file",
+	snprintf(path, PATH_MAX, "%s%s", root, node);
+	rc = device_node_wait(path);
+	if (!rc)
+		return 0;
+	return err_set(err, rc, "device file",
 		       "the vDPA device %s is there, but %s does not appear: /dev is no devtmpfs, "
 		       "and nobody else makes it; is udevd running?",
 		       plan->name, node);
@@ -280,11 +278,6 @@ static int check_unused(const char *root, const char *name, struct err *err)
 	if (vdpa_chardev(root, name, node, sizeof(node), NULL) < 0)
 		return 0;
 	fd = kernel_open(root, "%s", node);
-	/* Whoever has let it go just now may need a moment. */
-	for (unsigned int ms = 0; fd == -EBUSY && ms < CLOSE_WAIT_MS; ms += POLL_MS) {
-		pause_ms(POLL_MS);
-		fd = kernel_open(root, "%s", node);
-	}
 	if (fd == -EBUSY)
 		return err_set(err, -EBUSY, "device in use",
 			       "the vDPA device %s is used by a program that has %s open (a VM, or "

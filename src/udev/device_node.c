@@ -97,7 +97,7 @@ static void watch_parents(int notify, const char *path)
 	}
 }
 
-static int wait_for(const char *path)
+int device_node_wait(const char *path)
 {
 	const long until = now_ms() + NODE_WAIT_MS;
 	_cleanup_close_ int notify = -1;
@@ -150,7 +150,7 @@ int device_node_own(const char *root, const struct pci_addr *addr, const char *d
 		return rc;
 	snprintf(path, sizeof(path), "%s%s", root, node);
 	pci_addr_format(addr, name);
-	rc = wait_for(path);
+	rc = device_node_wait(path);
 	if (rc == -ETIMEDOUT)
 		return err_set(
 			err, rc, "device file",

@@ -27,6 +27,9 @@ bool device_node_is_vfio(const char *driver);
 int device_node_path(const char *root, const struct pci_addr *addr, const char *driver,
 		     char path[DEVICE_NODE_MAX]);
 
+/* Waits until there is such a file, which its driver has made or is about to make. -ETIMEDOUT. */
+int device_node_wait(const char *path);
+
 /* Gives the device to uid and gid, and nobody else (mode 0600); waits for it if need be. -ENODEV:
  * the function is gone or on no such driver (no words then). */
 int device_node_own(const char *root, const struct pci_addr *addr, const char *driver, uid_t uid,

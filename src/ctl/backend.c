@@ -73,8 +73,9 @@ const struct ctl_command ctl_backend = {
 		"  sw                 software: the relay copies the packets\n"
 		"  vdpa               hardware, or an error: direct, where the device can go on with\n"
 		"                     the VM's rings, else shadow (see 'vio4wdctl show')\n\n"
-		"A device that is attached by vDPA stays attached and changes its mode. One that is on\n"
-		"vfio-pci is detached, gets another driver and is attached again; the VM stays\n"
-		"connected, and has no link meanwhile. The choice lasts until the pairing is removed.\n\n",
+		"A device that is attached by vDPA stays attached and changes its mode, if it can be\n"
+		"paused. Any other one is detached, gets another driver and is attached again; the VM\n"
+		"stays connected, and has no link meanwhile. The choice lasts until the pairing is\n"
+		"removed.\n\n",
 	.run = run,
 };

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
@@ -194,7 +194,8 @@ def vm_stage(build: Build, name: str, *args: str) -> Result:
     files = sorted((TOP / "tests/vm").glob("test_*.py"), key=lambda p: (p.stem not in LONG, p.stem))
     total = Result()
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        for text, result in pool.map(lambda path: vm_file(build, name, path, args), files):
+        for done in as_completed([pool.submit(vm_file, build, name, path, args) for path in files]):
+            text, result = done.result()
             print(text, end="", flush=True)
             total.add(result)
     return total

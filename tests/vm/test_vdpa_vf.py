@@ -3,6 +3,7 @@
 back, lost and found again, and given back."""
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -15,7 +16,7 @@ from lib.wait import until
 from machines import virtio_vf_mac
 from outside import Outside
 from sriov import Pf
-from vdpa import BUS
+from vdpa import BUS, MAKING, REMOVING
 from vf_bench import Bench, Figure, bindings, figure  # noqa: F401
 from vms import Vm, Vms, address_of
 
@@ -54,6 +55,21 @@ class Scene:
     def wait_serving(self, wanted: str, relay: int = HARD) -> None:
         until(lambda: self.serving(relay) == wanted, f"relay {relay} is served: {wanted}")
 
+    def wait_killed(self) -> None:
+        process = self.daemon.process
+        assert process
+        self.daemon.drop_rpc()
+        assert process.wait(30) == -signal.SIGKILL
+
+    def restart(self, ready: bool = True, **env: str) -> None:
+        """The manager only: relays and VMs go on. It may not get as far as being ready."""
+        assert self.daemon.process
+        if self.daemon.process.running():
+            self.daemon.kill()
+        self.daemon.spawn(**env)
+        if ready:
+            self.daemon.wait_ready()
+
     def relay_seconds(self) -> float:
         (pid,) = self.daemon.relay_pids()
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -78,6 +94,12 @@ def face(path: Path) -> Dict[str, Any]:
     return {**seen, "owner": st.st_uid, "group": st.st_gid, "mode": oct(st.st_mode)}
 
 
+def given_back(scene: Scene) -> None:
+    until(lambda: not bindings(scene.daemon), "the VF is given back")
+    assert scene.pf.vf(HARD).driver == KERNEL
+    assert not (BUS / "devices" / f"vio4wd{HARD}").exists()
+
+
 def test_from_vf_to_vm(scene: Scene, figure: Figure) -> None:  # noqa: F811
     """Two VFs appear: the first one's hardware serves its VM, without the relay; the second one is relayed
     in software at the same time, and its socket looks the same."""
@@ -95,7 +117,8 @@ def test_from_vf_to_vm(scene: Scene, figure: Figure) -> None:  # noqa: F811
     vms.flow(100)
     share = (scene.relay_seconds() - cpu) / (time.monotonic() - begin)
     figure(f"the relay's share of a CPU while the hardware serves: {share:.3f}")
-    assert share < 0.05
+    # What it does is answering this test; no worker has anything to do with the VM.
+    assert not [x for x in scene.daemon.relay(HARD)["lanes"] if x["cpu"] >= 0] and share < 0.25
 
     device = f"{scene.pf.netdev}.vf{SOFT}"
     scene.daemon.ctl("add", "--id", SOFT, "--device", device, "--backend", "sw")
@@ -146,7 +169,37 @@ def test_vf_goes_and_comes(scene: Scene) -> None:
     vms.flow()
     scene.wait_serving("shadow")
     scene.daemon.rpc("remove", id=HARD)
-    until(lambda: not bindings(scene.daemon), "the VF is given back")
-    assert scene.pf.vf(HARD).driver == KERNEL
-    assert not (BUS / "devices" / f"vio4wd{HARD}").exists()
+    given_back(scene)
+    vms.check()
+
+
+@pytest.mark.parametrize("point", MAKING)
+def test_killed_while_it_is_made(scene: Scene, point: str) -> None:
+    """The next manager goes on with what it finds."""
+    pids = scene.daemon.relay_pids()
+    scene.restart(VIO4WD_FAULT=point)
+    scene.pf.set_vfs(1)
+    scene.wait_killed()
+    scene.restart()
+    scene.daemon.wait_state(HARD, "listening")
+    vms = scene.vms(HARD)
+    scene.wait_serving("direct")
+    vms.flow()
+    assert scene.daemon.relay_pids() == pids
+    scene.daemon.rpc("remove", id=HARD)
+    given_back(scene)
+
+
+@pytest.mark.parametrize("point", REMOVING)
+def test_killed_while_it_is_removed(scene: Scene, point: str) -> None:
+    """It is on disk that nobody wishes for it."""
+    scene.pf.set_vfs(1)
+    scene.daemon.wait_state(HARD, "listening")
+    vms = scene.vms(HARD)
+    vms.flow()
+    scene.daemon.write_config(VIRTIOFWD_STATIC_VFS=None)
+    scene.restart(ready=False, VIO4WD_FAULT=point)
+    scene.wait_killed()
+    scene.restart()
+    given_back(scene)
     vms.check()

@@ -18,6 +18,7 @@ from lib.process import run
 from lib.rpc import Rpc, RpcError
 from lib.wait import until
 from sriov import Function, Pf
+from vdpa import MAKING, REMOVING
 from vf_bench import Bench, Figure, bench_of_module, bindings, figure, settings  # noqa: F401
 from vms import Vms, mac_of
 
@@ -257,7 +258,8 @@ RUNS = [
 
 
 def test_each_point_has_a_scenario() -> None:
-    assert points() == sorted({name for _, names in SCENARIOS for name in names})
+    names = {name for _, names in SCENARIOS for name in names}
+    assert points() == sorted({*names, *MAKING, *REMOVING})
 
 
 @pytest.mark.parametrize("scenario,point", RUNS)

@@ -18,6 +18,8 @@ from relay_alone import uid
 from sriov import Function
 
 BUS = Path("/sys/bus/vdpa")
+# Where test_vdpa_vf.py has the manager killed.
+MAKING, REMOVING = ["vdpa.made", "vdpa.vhost"], ["vdpa.unmade"]
 # linux/vhost.h
 GET_FEATURES = 0x8008AF00
 GET_BACKEND_FEATURES = 0x8008AF26

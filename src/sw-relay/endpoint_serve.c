@@ -13,11 +13,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 
-#include <linux/vhost.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
@@ -25,12 +22,12 @@
 #include "common/log.h"
 #include "common/virtio_features.h"
 #include "sw-relay/endpoint_internal.h"
-#include "sw-relay/features.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_table.h"
 
 #define BIT(n) (1ull << (n))
 #define RING_PACKED 34
+
 static bool rings_have_begun(const struct vm *vm)
 {
 	uint16_t available = 0, used = 0;

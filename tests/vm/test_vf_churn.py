@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional
 from lib import leaks
 from lib.daemon import Daemon
 from lib.wait import until
-from lib.zmq11 import PortControl
+from lib.zmq11 import PortControl, messages
 from vf_bench import Bench, Figure, bench, bindings, figure, wait_states  # noqa: F401
 
 MACHINE = "igb"
@@ -101,7 +101,12 @@ def test_churn(bench: Bench, figure: Figure) -> None:  # noqa: F811
     def both_in_use() -> Dict[str, Any]:
         client.end()
         pf.set_vfs(2)
-        client.control.ok("add", [CLIENTS_VF], CLIENTS)
+        # VFs have just come: a refusal is told, and does not last.
+        reply = client.control.call("add", [CLIENTS_VF], CLIENTS)
+        if reply.status != messages().PortControlResponse.OK:
+            reasons = [t for t in daemon.log_text().splitlines() if "port control: refused" in t]
+            figure(f"refused ({reply.error_code_source}): {reasons[-1:]}")
+            client.control.ok("add", [CLIENTS_VF], CLIENTS)
         wait_states(daemon, 2, "active")
         vms.flow()
         seen = holdings(daemon)

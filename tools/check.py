@@ -21,7 +21,7 @@ PYTHON = "/usr/bin/python3"
 CACHE = Path(os.environ.get("VIO4WD_CACHE", "/var/cache/vio4wd"))
 NOTHING_SELECTED = 5  # pytest's exit status
 VM_BROKE = 125  # that of tests/vm/run
-LONG = ("test_vf_churn", "test_vf_faults")  # files of tests/vm that take minutes
+LONG = ("test_vf_churn", "test_vf_faults", "test_vdpa_guest")  # files of tests/vm that take minutes
 FORMATTER = "14"  # the clang-format whose output is the house style; others differ in details
 
 

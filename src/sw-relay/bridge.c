@@ -423,6 +423,14 @@ bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on)
 	return decide;
 }
 
+void bridge_rarp_asked(struct bridge *b, const struct vm *vm)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->vm == vm)
+		bridge_shadow_wake(b);
+	pthread_mutex_unlock(&b->lock);
+}
+
 static const char *look(struct bridge *b)
 {
 	struct stat st;

@@ -8,8 +8,8 @@
  *   off      the rings are nobody's, or workers'
  *   direct   the device works on the VM's rings; no CPU does anything
  *   shadow   the device works on rings of ours (bridge_shadow.h): the same buffers, copied
- *            descriptors. For a device that cannot begin where the rings are, and for telling
- *            which memory was written while the VM is migrated
+ *            descriptors. For a device that cannot begin where the rings are, for telling which
+ *            memory was written while the VM is migrated, and for sending frames of ours
  *
  * The bridge's lock is the last one to be taken: under it the kernel is called, which may pin all
  * of the VM's memory (some hundred milliseconds), and functions of the library that take no lock
@@ -129,6 +129,8 @@ bool bridge_is_stale(struct bridge *b);
 void bridge_memory_changing(struct bridge *b, const struct vm *vm);
 void bridge_memory_changed(struct bridge *b, const struct vm *vm);
 bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on);
+/* vm->rarp has changed: a shadow sends what is owed, at once or when it begins. */
+void bridge_rarp_asked(struct bridge *b, const struct vm *vm);
 
 /* NULL, or why the device is of no use any more: static text. Does not wait for the lock. */
 const char *bridge_look(struct bridge *b);

@@ -15,10 +15,15 @@
  *
  * A used entry says which buffers were written, and how much: that is what a VM that is being
  * migrated is told (vhost-user: VHOST_F_LOG_ALL).
+ *
+ * A frame of ours (rarp.h) waits until the device has none of the VM's buffers of the first TX
+ * ring, which are not copied meanwhile: then all descriptors are free, the next used entry is ours,
+ * and the VM sees nothing of it.
  */
 #include "sw-relay/bridge_shadow.h"
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +32,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include <rte_common.h>
@@ -40,6 +47,12 @@
 #define EVENTS 64
 #define STOP UINT64_MAX
 
+/* Behind a ring. A device takes a header of zeros, of which older ones have two bytes less. */
+struct own_frame {
+	struct virtio_net_hdr_v1 header;
+	struct rarp_frame rarp;
+};
+
 struct shadow_ring {
 	unsigned int index;
 	uint16_t mask;
@@ -47,6 +60,8 @@ struct shadow_ring {
 	struct vring vm, ours;
 	uint16_t vm_avail, vm_used; /* next to copy from, resp. to */
 	uint16_t our_avail, our_used;
+	uint64_t rarp; /* owed, and with the device; 0: the device has buffers of the VM's */
+	struct own_frame *frame;
 	void *memory;
 	size_t size;
 	uint64_t iova;
@@ -89,6 +104,57 @@ static bool copy_chain(struct shadow_ring *ring, uint16_t head)
 	return false;
 }
 
+static void give(struct shadow_ring *ring, uint16_t head)
+{
+	ring->ours.avail->ring[ring->our_avail++ & ring->mask] = head;
+}
+
+static void publish(struct shadow_ring *ring)
+{
+	__atomic_store_n(&ring->ours.avail->idx, ring->our_avail, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	eventfd_write(ring->to_device, 1);
+}
+
+static uint64_t iova_of(const struct shadow_ring *ring, const void *part)
+{
+	return ring->iova + ((const char *)part - (const char *)ring->memory);
+}
+
+static size_t header_size(const struct vm *vm)
+{
+	return vm->features & (BRIDGE_BIT(VIRTIO_F_VERSION_1) | BRIDGE_BIT(VIRTIO_NET_F_MRG_RXBUF))
+		       ? sizeof(struct virtio_net_hdr_v1)
+		       : sizeof(struct virtio_net_hdr);
+}
+
+/* True: a frame of ours is to be sent, before anything of the VM's. */
+static bool send_rarp(struct bridge_shadow *s, struct shadow_ring *ring)
+{
+	struct vm *vm = s->bridge->vm;
+	const uint64_t owed = ring->index == VM_TX_RING(0) ? atomic_load(&vm->rarp.owed) : 0;
+
+	if (!owed || ring->our_avail != ring->our_used)
+		return owed || ring->rarp;
+	rarp_make(&ring->frame->rarp, owed);
+	ring->ours.desc[0] = (struct vring_desc){
+		.addr = iova_of(ring, &ring->frame->rarp) - header_size(vm),
+		.len = header_size(vm) + sizeof(ring->frame->rarp),
+	};
+	ring->rarp = owed;
+	give(ring, 0);
+	publish(ring);
+	return true;
+}
+
+/* The device has used it. Another VM's address may be owed by now. */
+static void rarp_was_sent(struct bridge_shadow *s, struct shadow_ring *ring)
+{
+	ring->our_used++;
+	atomic_compare_exchange_strong(&s->bridge->vm->rarp.owed, &ring->rarp, 0);
+	ring->rarp = 0;
+}
+
 /* What the VM made available; true when there was something. */
 static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 {
@@ -96,6 +162,8 @@ static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 	const uint16_t begin = ring->vm_avail;
 	const unsigned int taken = (uint16_t)(ring->our_avail - ring->our_used);
 
+	if (send_rarp(s, ring))
+		return false;
 	if ((uint16_t)(end - begin) + taken > ring->mask + 1u) {
 		report(ring, s->bridge);
 		return false;
@@ -108,14 +176,12 @@ static bool copy_available(struct bridge_shadow *s, struct shadow_ring *ring)
 			report(ring, s->bridge);
 			break;
 		}
-		ring->ours.avail->ring[ring->our_avail++ & ring->mask] = head;
+		give(ring, head);
 		ring->vm_avail++;
 	}
 	if (ring->vm_avail == begin)
 		return false;
-	__atomic_store_n(&ring->ours.avail->idx, ring->our_avail, __ATOMIC_RELEASE);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	eventfd_write(ring->to_device, 1);
+	publish(ring);
 	return true;
 }
 
@@ -180,6 +246,10 @@ static bool copy_used(struct bridge_shadow *s, struct shadow_ring *ring)
 	if ((uint16_t)(end - ring->our_used) > (uint16_t)(ring->our_avail - ring->our_used)) {
 		report(ring, s->bridge);
 		return false;
+	}
+	if (ring->rarp && ring->our_used != end) {
+		rarp_was_sent(s, ring);
+		return true;
 	}
 	while (ring->our_used != end) {
 		const struct vring_used_elem used =
@@ -294,6 +364,12 @@ void bridge_shadow_release(struct bridge *b)
 		pthread_mutex_unlock(&b->shadow->lock);
 }
 
+void bridge_shadow_wake(struct bridge *b)
+{
+	if (b->shadow)
+		eventfd_write(b->shadow->rings[0].from_device, 1);
+}
+
 void bridge_shadow_unwatch(struct bridge *b, unsigned int index)
 {
 	if (b->shadow && b->rings[index].kick >= 0)
@@ -308,15 +384,17 @@ int bridge_shadow_watch(struct bridge *b, unsigned int index, struct err *err)
 		     : 0;
 }
 
-/* virtio 1.2, 2.7: descriptors, available part, used part, each where it has to be aligned. */
+/* virtio 1.2, 2.7: descriptors, available part, used part, each where it has to be aligned. Then
+ * our own frame. */
 static int ring_memory(struct shadow_ring *ring, unsigned int size)
 {
+	const size_t frame = RTE_ALIGN_CEIL(vring_size(size, PAGE), alignof(struct own_frame));
 	const int fd = memfd_create("shadow ring", MFD_CLOEXEC);
 	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	ring->size = RTE_ALIGN_CEIL(vring_size(size, PAGE), (size_t)PAGE);
+	ring->size = RTE_ALIGN_CEIL(frame + sizeof(struct own_frame), (size_t)PAGE);
 	if (ftruncate(fd, ring->size) < 0)
 		r = -errno;
 	if (r == 0)
@@ -327,14 +405,11 @@ static int ring_memory(struct shadow_ring *ring, unsigned int size)
 		r = -errno;
 	}
 	close(fd);
-	if (r == 0)
-		vring_init(&ring->ours, size, ring->memory, PAGE);
-	return r;
-}
-
-static uint64_t iova_of(const struct shadow_ring *ring, const void *part)
-{
-	return ring->iova + ((const char *)part - (const char *)ring->memory);
+	if (r < 0)
+		return r;
+	vring_init(&ring->ours, size, ring->memory, PAGE);
+	ring->frame = (struct own_frame *)((char *)ring->memory + frame);
+	return 0;
 }
 
 static int give_ring(struct bridge *b, struct shadow_ring *ring, struct err *err)

@@ -15,6 +15,8 @@ int bridge_shadow_prepare(struct bridge *b, struct err *err);
 int bridge_shadow_start(struct bridge *b, struct err *err);
 /* Of a device that was reset: what it has done last is copied, too. Harmless without a shadow. */
 void bridge_shadow_stop(struct bridge *b);
+/* The thread looks for what it has to do. Harmless without a shadow. */
+void bridge_shadow_wake(struct bridge *b);
 
 /* Around an exchange of a ring's descriptors (struct bridge_ring): the thread uses none of them
  * between hold and release. All of it is harmless without a shadow. */

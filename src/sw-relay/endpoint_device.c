@@ -408,6 +408,9 @@ bool endpoint_look_at_devices(void)
 		if (!wants_look(ep))
 			continue;
 		soon |= ep->restless;
+		/* What was in the way of another mode may have passed. */
+		if (endpoint_needs_serve(ep))
+			endpoint_ask(ep, ENDPOINT_SERVE);
 		endpoint_ask(ep, ENDPOINT_LOOK);
 	}
 	return soon;

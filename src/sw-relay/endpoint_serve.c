@@ -48,6 +48,14 @@ static unsigned int pairs_of(const struct vm *vm)
 	return enabled ? (63 - __builtin_clzll(enabled)) / 2 + 1 : 1;
 }
 
+/* In software the library sends what is owed. */
+static bool is_announcing(struct vm *vm, enum serving now)
+{
+	if (now == SERVING_SOFTWARE)
+		rarp_forget(&vm->rarp);
+	return rarp_is_going_on(&vm->rarp);
+}
+
 static struct vm *current_vm(struct endpoint *ep, uint64_t *connects)
 {
 	struct vm *vm;
@@ -79,6 +87,7 @@ static struct vm *decide(struct endpoint *ep, struct serving_decision *d, uint64
 		facts.vm_features = vm->features;
 		facts.vm_pairs = pairs_of(vm);
 		facts.vm_begun = rings_have_begun(vm);
+		facts.announcing = is_announcing(vm, facts.now);
 	}
 	serving_decide(&facts, d);
 	return vm;
@@ -96,6 +105,11 @@ static enum bridge_mode bridge_mode_of(enum serving serving)
 	return serving == SERVING_SHADOW ? BRIDGE_SHADOW : BRIDGE_OFF;
 }
 
+static bool is_other(const struct serving_decision *a, const struct serving_decision *b)
+{
+	return a->serving != b->serving || strcmp(a->reason, b->reason) != 0;
+}
+
 /* The event thread may have ended it, or begun a shadow. */
 static bool bridge_differs(struct endpoint *ep)
 {
@@ -110,7 +124,7 @@ bool endpoint_needs_serve(struct endpoint *ep)
 	if (!ep->backend || !ep->backend->chardev[0])
 		return false;
 	decide(ep, &d, &connects);
-	return d.serving != ep->serving.decided || connects != ep->serving.decided_for ||
+	return is_other(&d, &ep->serving.decided) || connects != ep->serving.decided_for ||
 	       bridge_differs(ep) || bridge_is_stale(&ep->bridge);
 }
 
@@ -254,18 +268,22 @@ void endpoint_do_serve(struct endpoint *ep)
 	struct err err = { 0 };
 	struct serving_decision d;
 	uint64_t connects;
+	bool other;
 	struct vm *vm;
 
 	if (!ep->backend || !ep->backend->chardev[0] || ep->backend->error)
 		return;
 	vm = decide(ep, &d, &connects);
-	ep->serving.decided = d.serving;
+	other = is_other(&d, &ep->serving.decided);
+	ep->serving.decided = d;
 	ep->serving.decided_for = connects;
 	if (d.serving != ep->serving.now || bridge_differs(ep))
 		switch_to(ep, vm, &d);
 	else if (is_hardware(d.serving) &&
 		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), &err) < 0)
 		switch_to(ep, vm, &d);
+	else if (other)
+		tell(ep, d.serving, d.reason, now_us());
 }
 
 /* What a VM that connects from now on may agree on. */

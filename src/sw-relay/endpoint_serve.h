@@ -22,8 +22,8 @@ struct endpoint;
 struct endpoint_serving {
 	enum serving wish; /* SERVING_NOTHING: the best there is */
 	enum serving now;
-	enum serving decided; /* may differ from now: it did not work */
-	uint64_t decided_for; /* the endpoint's connects then */
+	struct serving_decision decided; /* may differ from now: it did not work */
+	uint64_t decided_for;		 /* the endpoint's connects then */
 	char reason[200];
 	uint64_t switches;
 	uint64_t last_switch_us; /* for how long nobody served the rings */

@@ -35,6 +35,7 @@
 #define SET_MEM_TABLE 5
 #define RESET_OWNER 4
 #define GET_QUEUE_NUM 17
+#define SEND_RARP 19
 
 #define MQ (1ull << VIRTIO_NET_F_MQ)
 #define LOG_ALL (1ull << VHOST_F_LOG_ALL)
@@ -108,9 +109,18 @@ static enum rte_vhost_msg_result after_message(int vid, void *message)
 	const struct vhost_user_head *head = message;
 	struct vm *vm = vm_of(vid);
 
-	if (vm && vm->endpoint && head->request == SET_MEM_TABLE) {
+	if (!vm || !vm->endpoint)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	switch (head->request) {
+	case SET_MEM_TABLE:
 		bridge_memory_changed(&vm->endpoint->bridge, vm);
 		endpoint_work_later();
+		break;
+	case SEND_RARP:
+		rarp_ask(&vm->rarp, head->payload.u64);
+		bridge_rarp_asked(&vm->endpoint->bridge, vm);
+		endpoint_work_later();
+		break;
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -147,6 +157,7 @@ static int new_connection(int vid)
 	vm->endpoint = ep;
 	vm->running = false;
 	vm->features = 0;
+	rarp_forget(&vm->rarp);
 	vm->enabled = 0;
 	for (unsigned int i = 0; i < VM_RINGS; i++) {
 		vm->rings[i].kick_fd = vm->rings[i].call_fd = -1;

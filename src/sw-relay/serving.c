@@ -2,8 +2,8 @@
 
 /*
  * Direct is the aim. What is in its way, in this order: the VM uses something that the device has
- * not (software), its memory is being watched (shadow), or the device cannot begin where the rings
- * are (shadow).
+ * not (software), its memory is being watched (shadow), the device cannot begin where the rings are
+ * (shadow), or a frame of ours is to be sent (shadow).
  */
 #include "sw-relay/serving.h"
 
@@ -111,6 +111,9 @@ static void decide(const struct serving_facts *f, struct serving_decision *d)
 		say(d, SERVING_SHADOW,
 		    "the device begins at the start of a ring only; direct when the VM sets up its "
 		    "rings anew");
+	else if (f->announcing)
+		say(d, SERVING_SHADOW,
+		    "the VM was migrated: the network is told where its MAC address is now");
 	else
 		say(d, SERVING_DIRECT, "the device works on the VM's rings");
 }

@@ -25,6 +25,7 @@ struct serving_facts {
 	unsigned int vm_pairs; /* queue pairs in use */
 	bool vm_begun;	       /* a ring of it is not at its start */
 	bool logging;	       /* it wants to know what is written to its memory */
+	bool announcing;       /* it has asked for RARP requests (rarp.h) */
 	uint64_t features;     /* of the device */
 	unsigned int pairs;    /* that the device has */
 	bool has_positions;    /* it begins anywhere, can be paused, and tells where it was */

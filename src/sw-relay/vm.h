@@ -14,6 +14,7 @@
 
 #include "sw-relay/endpoint.h"
 #include "sw-relay/guard.h"
+#include "sw-relay/rarp.h"
 
 #define VM_RINGS (2 * ENDPOINT_MAX_QUEUES)
 #define VM_RX_RING(queue) (2 * (queue))	    /* the guest receives: VF to VM */
@@ -34,6 +35,7 @@ struct vm {
 	_Atomic uint64_t enabled;  /* a bit for each ring that may be used */
 	uint64_t features;	   /* negotiated, from new_device on */
 	struct vm_ring rings[VM_RINGS];
+	struct rarp rarp;
 	struct guard guard;
 };
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 import pytest
+from lib.frames import rarp_request
 from lib.net_vm import TX, NetVM, NumberedLoop
 from lib.process import run
 from lib.stage import Stage
@@ -19,6 +20,7 @@ from lib.vhost_user import (
     LOG_ALL,
     PROTO_LOG_SHMFD,
     PROTO_MQ,
+    PROTO_RARP,
     PROTO_STATUS,
     RING_PACKED,
     FrontEnd,
@@ -33,8 +35,8 @@ from vf_bench import Figure, figure  # noqa: F401
 
 MACHINE = "igb"
 MAC = "02:00:00:00:00:01"  # which NumberedLoop sends to
-BDF = "0000:01:10.0"  # as the device of the relay is called; there is no such function here
-ID = 0
+BDF, OTHER_BDF = "0000:01:10.0", "0000:01:10.2"  # as relays call their devices; there are none here
+ID, OTHER = 0, 1
 SWITCHES = 50
 HARDWARE = ("direct", "shadow")
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -61,16 +63,16 @@ class Scene:
     def attach(self) -> Dict[str, Any]:
         return self.relay.attach_vdpa(ID, BDF, self.vdpa.node)
 
-    def device(self) -> Dict[str, Any]:
-        device = self.relay.device(ID)
+    def device(self, relay: int = ID) -> Dict[str, Any]:
+        device = self.relay.device(relay)
         assert device
         return device
 
     def mode(self, wanted: str) -> Dict[str, Any]:
         return self.relay.call("mode", id=ID, mode=wanted)
 
-    def wait_mode(self, wanted: str) -> None:
-        until(lambda: self.device()["mode"] == wanted, f"the mode is {wanted}")
+    def wait_mode(self, wanted: str, relay: int = ID) -> None:
+        until(lambda: self.device(relay)["mode"] == wanted, f"the mode is {wanted}")
 
     def wakeups(self) -> int:
         return sum(w["wakeups"] for w in self.relay.call("stats")["workers"])
@@ -278,3 +280,51 @@ def test_logging(scene: Scene) -> None:
     assert _pages(written[first:last]) <= marked <= _pages([*written, *rings])
     assert marked & _pages(rings[:1])
     log.close()
+
+
+def wait_rarp(vm: NumberedLoop) -> None:
+    until(lambda: any(rarp_request(f) == MAC for f in vm.others), "the RARP request has come round")
+
+
+@pytest.mark.parametrize("mode", ["direct", "shadow", "software"])
+def test_rarp(scene: Scene, vm: NumberedLoop, mode: str) -> None:
+    """What a VM that was migrated asks for reaches the network, whoever serves it."""
+    scene.mode(mode)
+    vm.progress(100)
+    switches, lost = scene.device()["switches"], vm.lost
+    for _ in range(3):
+        vm.within(lambda net: net.send_rarp(MAC))
+        vm.progress(50)
+    wait_rarp(vm)
+    scene.wait_mode(mode)
+    vm.progress(100)
+    # The device works on the VM's rings again, and was set up twice for all of the requests.
+    assert scene.device()["switches"] - switches == (2 if mode == "direct" else 0)
+    assert vm.lost == lost
+
+
+def test_migration(scene: Scene) -> None:
+    """From relay to relay and from device to device: the first one records what it writes and says how
+    far it is, the second one goes on there and tells the network. Nothing is lost or doubled."""
+    device = scene.stage.add(Device("sim1", "vdpasim_net", mac=MAC))
+    device.give()
+    scene.relay.add(OTHER)
+    scene.relay.attach_vdpa(OTHER, OTHER_BDF, device.node)
+    log = Memory(64 << 10)
+    protocol = bits(PROTO_MQ, PROTO_STATUS, PROTO_LOG_SHMFD, PROTO_RARP)
+    with NumberedLoop(str(scene.relay.socket(ID)), protocol=protocol) as vm:
+        vm.progress(300)
+        vm.within(lambda net: _begin_log(net, log))
+        scene.wait_mode("shadow")
+        vm.progress(300)
+        assert any(log.map[:])
+        vm.within(lambda net: net.migrate(str(scene.relay.socket(OTHER))))
+        scene.wait_mode("idle")
+        vm.within(lambda net: net.send_rarp(MAC))
+        wait_rarp(vm)
+        vm.progress(300)
+        scene.wait_mode("direct", OTHER)
+        vm.progress(300)
+        assert vm.lost == 0 and vm.boots == 1
+    log.close()
+    scene.relay.call("endpoint_remove", id=OTHER)

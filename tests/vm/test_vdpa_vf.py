@@ -10,6 +10,8 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from lib.daemon import Daemon
+from lib.env import tool
+from lib.frames import rarp_request, read_pcap
 from lib.stage import Stage
 from lib.vhost_user import FrontEnd, Request
 from lib.wait import until
@@ -92,6 +94,33 @@ def face(path: Path) -> Dict[str, Any]:
         }
     st = path.stat()
     return {**seen, "owner": st.st_uid, "group": st.st_gid, "mode": oct(st.st_mode)}
+
+
+def test_rarp(scene: Scene) -> None:
+    """The network is told where a VM is that was migrated, also when the hardware works on the VM's
+    rings: shadow rings come between, and with vp-vdpa there is no way back from them."""
+    scene.pf.set_vfs(1)
+    scene.daemon.wait_state(HARD, "listening")
+    vms = scene.vms(HARD)
+    scene.wait_serving("direct")
+    vms.flow()
+    capture = scene.bench.stage.dir / "rarp.pcap"
+    argv = [tool("tcpdump"), "-i", scene.outside.nic, "-U", "-w", capture, "rarp"]
+    tcpdump = scene.bench.stage.add(
+        scene.outside.start(argv, scene.bench.stage.dir / "tcpdump.txt")
+    )
+    tcpdump.wait_text("listening on")
+    mac = virtio_vf_mac(HARD)
+    for vm in vms:
+        vm.send_rarp(mac)
+    until(lambda: mac in map(rarp_request, read_pcap(capture)), "the RARP request is outside")
+    scene.wait_serving("shadow")
+    vms.flow()
+    tcpdump.stop()
+    until(
+        lambda: "start of a ring" in scene.daemon.relay(HARD)["vdpa"]["mode_reason"],
+        "the reason is what keeps it so",
+    )
 
 
 def given_back(scene: Scene) -> None:

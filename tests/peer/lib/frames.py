@@ -4,7 +4,7 @@
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Optional
 
 TCP, UDP = 6, 17
 
@@ -16,6 +16,14 @@ def checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def rarp_request(frame: bytes) -> Optional[str]:
+    """The MAC address that asks for its own IP address (RFC 903); None: it is something else."""
+    mac = frame[6:12]
+    head = b"\xff" * 6 + mac + bytes.fromhex("8035 0001 0800 06 04 0003")
+    request = head + mac + bytes(4) + mac + bytes(4)
+    return mac.hex(":") if len(frame) >= 60 and frame.startswith(request) else None
 
 
 def read_pcap(path: Path) -> Iterator[bytes]:

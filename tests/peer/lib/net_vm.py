@@ -104,7 +104,7 @@ class NetVM(FrontEnd):
         """As a driver that is shut down: rings off, one by one, then the connection."""
         for i in range(len(self.rings)):
             self.enable(i, False)
-            self.ask(11, struct.pack("<II", i, 0))  # GET_VRING_BASE
+            self.stop_ring(i)
         self.disconnect()
 
 
@@ -119,6 +119,7 @@ class NumberedLoop:
         source = b"\x02" + os.urandom(5)  # frames of others, before us, may still be in the loop
         self.header = bytes.fromhex("020000000001") + source + b"\x88\xb5"
         self.sent = self.received = self.lost = self.boots = 0
+        self.others: List[bytes] = []  # frames that are not of the loop
         self.down_since: Optional[float] = None  # time.monotonic()
         self.outages: List[float] = []  # seconds from losing the connection to the first frame
         self.failure: Optional[BaseException] = None
@@ -183,6 +184,8 @@ class NumberedLoop:
                 if frame[:14] == self.header:
                     under_way -= self._take(struct.unpack_from(">Q", frame, 14)[0])
                     heard = time.monotonic()
+                else:
+                    self.others.append(frame)
 
     def _act(self, vm: NetVM) -> None:
         with self._changed:

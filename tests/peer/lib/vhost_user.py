@@ -309,13 +309,18 @@ class FrontEnd:
         payload = VRING_ADDR.pack(index, flags, desc, used, avail, log)
         self.send(Request.SET_VRING_ADDR, payload)
 
-    def start_ring(self, index: int) -> None:
+    def start_ring(self, index: int, base: Optional[int] = None) -> None:
         ring, user = self.rings[index], self.memory.user
         self.state(Request.SET_VRING_NUM, index, ring.size)
-        self.state(Request.SET_VRING_BASE, index, ring.base())
+        self.state(Request.SET_VRING_BASE, index, ring.base() if base is None else base)
         self.vring_addr(index, user + ring.desc, user + ring.avail, user + ring.used)
         self.u64(Request.SET_VRING_CALL, index, [self.calls[index]])
         self.u64(Request.SET_VRING_KICK, index, [self.kicks[index]])
+
+    def stop_ring(self, index: int) -> int:
+        """Returns where the back end has come to."""
+        answer = self.ask(Request.GET_VRING_BASE, struct.pack("<II", index, 0))
+        return struct.unpack("<II", answer)[1]
 
     def enable(self, index: int, on: bool = True) -> None:
         self.state(Request.SET_VRING_ENABLE, index, int(on))
@@ -324,9 +329,10 @@ class FrontEnd:
         if self.protocol & bits(PROTO_STATUS):
             self.u64(Request.SET_STATUS, STATUS_DRIVER_OK)
 
-    def start(self) -> None:
+    def start(self, bases: Sequence[int] = ()) -> None:
+        """bases: what stop_ring() has returned of each ring."""
         for i in range(len(self.rings)):
-            self.start_ring(i)
+            self.start_ring(i, bases[i] if bases else None)
         if self.features & bits(PROTOCOL_FEATURES):
             for i in range(len(self.rings)):
                 self.enable(i)
@@ -347,6 +353,19 @@ class FrontEnd:
         self.share_memory(memory)
         self.make_rings(2 * pairs, size)
         self.start()
+
+    def migrate(self, path: str) -> None:
+        """To another back end, which goes on where this one stops."""
+        bases = [self.stop_ring(i) for i in range(len(self.rings))]
+        self.disconnect()
+        self.connect(path)
+        self.negotiate(self.features, self.protocol)
+        self.share_memory()
+        self.start(bases)
+
+    def send_rarp(self, mac: str) -> None:
+        """As after a migration."""
+        self.send(Request.SEND_RARP, bytes.fromhex(mac.replace(":", "")) + bytes(2))
 
     # Doorbells
 

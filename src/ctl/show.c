@@ -41,9 +41,6 @@ static const char *masked_by(json_object *masked, const char *side, char *buf, s
 
 static void print_vdpa(json_object *vdpa)
 {
-	json_object *masked = json_at(vdpa, "masked");
-	char buf[900];
-
 	if (!vdpa)
 		return;
 	line("vDPA device", "%s, %s", json_text(vdpa, "device"), json_text(vdpa, "path"));
@@ -53,6 +50,13 @@ static void print_vdpa(json_object *vdpa)
 		     json_number(vdpa, "switches"), json_number(vdpa, "last_switch_us") / 1e3);
 	else
 		line("switches", "none");
+}
+
+/* Hardware and software have to be able to serve the VM. */
+static void print_masked(json_object *masked)
+{
+	char buf[900];
+
 	if (!json_length(masked))
 		return;
 	line("not offered", "device lacks: %s", masked_by(masked, "device", buf, sizeof(buf)));
@@ -73,6 +77,7 @@ static void print_relay(json_object *relay)
 	line("backend", "%s (wanted: %s)", json_text(relay, "backend"),
 	     json_text(relay, "backend_wanted"));
 	print_vdpa(json_at(relay, "vdpa"));
+	print_masked(json_at(relay, "masked"));
 	line("paired by", "%s", json_text(relay, "origin"));
 	line("socket", "%s (%s mode)", json_text(relay, "socket"), json_text(relay, "mode"));
 	line("link", "%s", json_flag(relay, "link") ? "up" : "down");

@@ -136,6 +136,8 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		after_endpoint_add(m, p);
 	if (!err->code && step == STEP_ATTACH) {
 		log_attached(p, result);
+		if (p->step_backend == POLICY_VDPA)
+			vdpas_learn(m->vdpas, &p->step_device, result);
 		manager_take_mode(p, json_get_text(result, "mode", ""),
 				  json_get_text(result, "mode_reason", ""));
 	}
@@ -265,6 +267,10 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	case DEVNAME_PCI:
 	case DEVNAME_PF_VF:
 		json_put_text(params, "pci", pci_addr_format(&facts->pci, pci));
+		/* A VM that software serves may be moved to hardware. */
+		if (facts->is_vf)
+			json_object_object_add(params, "hardware",
+					       vdpas_hardware(manager_of(p)->vdpas, &facts->vf));
 		break;
 	}
 	return params;

@@ -70,6 +70,15 @@ static json_object *cpus_json(const struct manager *m, unsigned int id)
 	return json;
 }
 
+/* What its socket does not offer, because hardware and software have to be able to serve the VM. */
+static void put_masked(json_object *json, const struct manager *m, const struct pairing *p)
+{
+	json_object *device = json_get_member(sampler_endpoint_json(m->sampler, p->id), "device",
+					      json_type_object);
+
+	json_put_shared(json, "masked", json_get_member(device, "masked", json_type_array));
+}
+
 /* Attached by vDPA: who serves the rings, and what is known of the device; else null. */
 static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
 {
@@ -90,7 +99,6 @@ static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
 	json_put_shared(json, "switches", json_get_member(device, "switches", json_type_int));
 	json_put_shared(json, "last_switch_us",
 			json_get_member(device, "last_switch_us", json_type_int));
-	json_put_shared(json, "masked", json_get_member(device, "masked", json_type_array));
 	return json;
 }
 
@@ -146,6 +154,7 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 					       : NULL);
 	json_put_text(json, "backend_wanted", config_backend_name(p->wish.backend));
 	json_object_object_add(json, "vdpa", vdpa_json(m, p));
+	put_masked(json, m, p);
 	put_state(json, m, p);
 	json_put_text(json, "as", p->wish.handed_out ? "vhost-vdpa" : "socket");
 	json_put_text(json, "socket",

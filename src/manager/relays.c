@@ -14,6 +14,7 @@
 #include "manager/nodes.h"
 #include "manager/placement.h"
 #include "manager/sampler.h"
+#include "manager/vdpas.h"
 
 static bool takes_port(const struct pairing *p)
 {
@@ -174,6 +175,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		      json_get_bool(vm, "connected", false));
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
 			  json_get_text(device, "mode_reason", NULL));
+	if (name && backend == POLICY_VDPA)
+		vdpas_learn(m->vdpas, &dev, device);
 	/* The configuration was changed meanwhile: the socket has to be made anew. */
 	m->pairings[id].move = !strcmp(mode, "client") != m->cfg->vhost_client;
 	if (m->cfg->vhost_client)

@@ -21,6 +21,7 @@
 #include "common/module.h"
 #include "manager/device.h"
 #include "manager/jobs.h"
+#include "manager/json_util.h"
 #include "manager/manager.h"
 #include "manager/vdpa_make.h"
 #include "udev/device_node.h"
@@ -43,6 +44,13 @@ struct make { /* work on the device of one pairing */
 	void *userdata;
 };
 
+struct hardware { /* of the VFs of a PF */
+	struct pci_addr pf;
+	uint16_t vendor, device;
+	int64_t features;
+	int64_t pairs;
+};
+
 struct vdpas {
 	struct manager *m;
 	struct make *makes; /* by relay id */
@@ -53,6 +61,8 @@ struct vdpas {
 	struct vdpa_mgmtdev *mgmt, *new_mgmt;
 	size_t n_mgmt, n_new_mgmt;
 	struct err err;
+	struct hardware *learned;
+	size_t n_learned;
 };
 
 int vdpas_new(struct vdpas **result, struct manager *m, struct err *err)
@@ -89,6 +99,7 @@ void vdpas_free(struct vdpas *v)
 	free(v->mgmt);
 	free(v->new_mgmt);
 	free(v->makes);
+	free(v->learned);
 	free(v);
 }
 
@@ -213,6 +224,57 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 	if (mgmt && !device_node_of_driver(dev.vf.driver))
 		put_mgmt(mgmt, facts);
 	put_driver(m->vdpas, &dev.vf, facts);
+}
+
+static struct hardware *learned_of(const struct vdpas *v, const struct vf *vf)
+{
+	for (size_t i = 0; i < v->n_learned; i++) {
+		struct hardware *h = &v->learned[i];
+
+		if (!memcmp(&h->pf, &vf->pf, sizeof(h->pf)) && h->vendor == vf->vendor &&
+		    h->device == vf->device)
+			return h;
+	}
+	return NULL;
+}
+
+void vdpas_learn(struct vdpas *v, const struct devname *device, json_object *told)
+{
+	json_object *hardware = json_get_member(told, "hardware", json_type_object);
+	struct device_facts dev;
+	struct hardware *h;
+
+	device_look(v->m->root, device, &dev);
+	if (!hardware || !dev.is_vf)
+		return;
+	h = learned_of(v, &dev.vf);
+	if (!h) {
+		struct hardware *more =
+			realloc(v->learned, (v->n_learned + 1) * sizeof(*v->learned));
+
+		if (!more)
+			return;
+		v->learned = more;
+		h = &more[v->n_learned++];
+		h->pf = dev.vf.pf;
+		h->vendor = dev.vf.vendor;
+		h->device = dev.vf.device;
+	}
+	h->features = json_get_int(hardware, "features", 0);
+	h->pairs = json_get_int(hardware, "pairs", 1);
+}
+
+json_object *vdpas_hardware(const struct vdpas *v, const struct vf *vf)
+{
+	const struct hardware *h = learned_of(v, vf);
+	json_object *told;
+
+	if (!h || vdpa_driver_flaw(vf))
+		return NULL;
+	told = json_object_new_object();
+	json_put_int(told, "features", h->features);
+	json_put_int(told, "pairs", h->pairs);
+	return told;
 }
 
 static void fill_plan(const struct pairing *p, const struct pci_addr *addr, struct vdpa_plan *plan)

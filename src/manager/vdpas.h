@@ -10,9 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <json-c/json.h>
+
 #include "common/devname.h"
 #include "common/err.h"
 #include "manager/policy.h"
+#include "udev/vf.h"
 #include "vdpa/mgmt.h"
 
 struct manager;
@@ -35,6 +38,16 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 void vdpas_look(struct pairing *p, const struct pci_addr *addr);
 /* "/dev/vhost-vdpa-0" of the pairing's device. Returns 0 or -ENODEV, -ENOENT with words. */
 int vdpas_path(const struct pairing *p, char *path, size_t size, struct err *err);
+
+/*
+ * VFs of a PF are alike: what the relay has found the vDPA device of one to be able to serve VMs
+ * with, the others can. So sockets of VFs that software serves look as those of hardware do.
+ * told: the DEVICE that the relay has made of it (docs/protocol.md).
+ */
+void vdpas_learn(struct vdpas *vdpas, const struct devname *device, json_object *told);
+/* {"features", "pairs"}, the caller's to put, or NULL: nothing is known, or nothing is to be
+ * considered because such VFs have no vDPA that may be used. */
+json_object *vdpas_hardware(const struct vdpas *vdpas, const struct vf *vf);
 
 /*
  * Makes the vDPA device of a pairing on a VF, or removes it. Return 0, and done follows later,

@@ -26,6 +26,7 @@
 
 #include "common/devname.h"
 #include "common/err.h"
+#include "sw-relay/endpoint_face.h"
 
 struct backend;
 
@@ -38,6 +39,7 @@ struct backend_request {
 	int *fds;	     /* packet sockets; those that are kept are set to -1 */
 	unsigned int n_fds;
 	char chardev[64]; /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */
+	struct hardware_face hardware; /* that may serve the VM later; pairs 0: none */
 };
 
 struct backend_ops {

@@ -221,8 +221,11 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *reques
 	r = backend_attach(&req, &backend, err);
 	if (r < 0)
 		return r;
+	if (req.hardware.pairs)
+		endpoint_face_set(ep, &req.hardware);
 	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, err) : take(ep, backend, err);
 	if (r < 0) {
+		endpoint_face_clear(ep);
 		backend->ops->detach(backend);
 		return r;
 	}
@@ -253,6 +256,7 @@ int endpoint_do_detach(struct endpoint *ep, struct err *err)
 	/* The hardware lets go of the VM's rings before a lane drains them. */
 	if (backend->chardev[0])
 		endpoint_serve_detach(ep);
+	endpoint_face_clear(ep);
 	tables_lock();
 	was = ep->device;
 	pool = ep->pool;

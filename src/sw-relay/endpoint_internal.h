@@ -20,6 +20,7 @@
 #include "sw-relay/bridge.h"
 #include "sw-relay/endpoint.h"
 #include "sw-relay/endpoint_op.h"
+#include "sw-relay/endpoint_face.h"
 #include "sw-relay/endpoint_serve.h"
 #include "sw-relay/lane.h"
 #include "sw-relay/vm.h"
@@ -48,6 +49,7 @@ struct endpoint {
 	uint64_t disconnects;
 	struct timespec vm_since; /* CLOCK_MONOTONIC */
 	struct endpoint_serving serving;
+	struct endpoint_face face;
 	_Atomic uint16_t queues; /* queue pairs that the next VM is offered */
 
 	/* of the operation that runs, else the control thread's */

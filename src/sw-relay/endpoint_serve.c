@@ -15,18 +15,12 @@
 #include <string.h>
 #include <time.h>
 
-#include <linux/virtio_net.h>
-
 #include <rte_vhost.h>
 
 #include "common/log.h"
-#include "common/virtio_features.h"
 #include "sw-relay/endpoint_internal.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_table.h"
-
-#define BIT(n) (1ull << (n))
-#define RING_PACKED 34
 
 static bool rings_have_begun(const struct vm *vm)
 {
@@ -286,20 +280,6 @@ void endpoint_do_serve(struct endpoint *ep)
 		tell(ep, d.serving, d.reason, now_us());
 }
 
-/* What a VM that connects from now on may agree on. */
-static void mask_features(struct endpoint *ep, const struct bridge_device *device)
-{
-	uint64_t offered = 0;
-
-	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
-		return;
-	ep->serving.masked =
-		serving_lacks(offered, device->features) | (offered & BIT(RING_PACKED));
-	if (device->max_pairs == 1)
-		ep->serving.masked |= offered & BIT(VIRTIO_NET_F_MQ);
-	rte_vhost_driver_disable_features(ep->options.socket, ep->serving.masked);
-}
-
 int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct err *err)
 {
 	struct bridge_device device;
@@ -312,8 +292,7 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct e
 	memcpy(backend->mac.addr_bytes, device.mac, sizeof(device.mac));
 	backend->link_up = device.link;
 	memset(&ep->serving, 0, sizeof(ep->serving));
-	mask_features(ep, &device);
-	ep->queues = RTE_MIN(ep->options.max_queues, device.max_pairs);
+	endpoint_face_set(ep, &(struct hardware_face){ device.features, device.max_pairs });
 	backend->pairs = backend_vdpa_port_queues(ep->queues);
 	tables_lock();
 	ep->backend = backend;
@@ -330,8 +309,6 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct e
 void endpoint_serve_detach(struct endpoint *ep)
 {
 	bridge_drop_device(&ep->bridge);
-	rte_vhost_driver_enable_features(ep->options.socket, ep->serving.masked);
-	ep->queues = ep->options.max_queues;
 	tables_lock();
 	memset(&ep->serving, 0, sizeof(ep->serving));
 	tables_unlock();
@@ -367,27 +344,6 @@ int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 		       serving_name(ep->serving.now), ep->serving.reason);
 }
 
-static json_object *masked_json(const struct endpoint *ep)
-{
-	json_object *list = json_object_new_array();
-
-	for (unsigned int bit = 0; bit < 64; bit++) {
-		const char *name = feature_name(bit);
-		json_object *o;
-
-		if (!(ep->serving.masked & BIT(bit)) || !name)
-			continue;
-		o = json_object_new_object();
-		json_object_object_add(o, "feature", json_object_new_string(name));
-		json_object_object_add(
-			o, "by",
-			json_object_new_string(
-				bit == RING_PACKED || bit == VIRTIO_NET_F_MQ ? "relay" : "device"));
-		json_object_array_add(list, o);
-	}
-	return list;
-}
-
 void endpoint_serve_json(const struct endpoint *ep, json_object *device)
 {
 	const struct endpoint_serving *s = &ep->serving;
@@ -396,5 +352,4 @@ void endpoint_serve_json(const struct endpoint *ep, json_object *device)
 	json_object_object_add(device, "mode_reason", json_object_new_string(s->reason));
 	json_object_object_add(device, "switches", json_object_new_uint64(s->switches));
 	json_object_object_add(device, "last_switch_us", json_object_new_uint64(s->last_switch_us));
-	json_object_object_add(device, "masked", masked_json(ep));
 }

@@ -27,7 +27,6 @@ struct endpoint_serving {
 	char reason[200];
 	uint64_t switches;
 	uint64_t last_switch_us; /* for how long nobody served the rings */
-	uint64_t masked;	 /* features that the socket offers without this device */
 };
 
 /* The device is new, and no lane uses it: learns what it is like and serves the VM, if there is
@@ -47,7 +46,7 @@ void endpoint_serve_look(struct endpoint *ep);
  * device is no hardware vDPA, or what is wished cannot be had: err says why. */
 int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err);
 
-/* Adds mode, mode_reason, switches, last_switch_us and masked (docs/protocol.md). Needs the lock.
+/* Adds mode, mode_reason, switches and last_switch_us (docs/protocol.md). Needs the lock.
  */
 void endpoint_serve_json(const struct endpoint *ep, json_object *device);
 

@@ -201,6 +201,25 @@ static int read_device(json_object *params, struct backend_request *req, struct 
 		       kind);
 }
 
+/* What hardware could serve the VM with, when software does now. */
+static int read_hardware(json_object *params, struct hardware_face *hardware, struct err *err)
+{
+	int64_t features, pairs;
+	json_object *o;
+	int r;
+
+	if (!json_object_object_get_ex(params, "hardware", &o) || !o)
+		return 0;
+	if (!json_object_is_type(o, json_type_object))
+		return err_set(err, -EINVAL, "params", "\"hardware\" is no object");
+	r = param_int(o, "features", 0, INT64_MAX, &features, err);
+	if (r == 0)
+		r = param_int(o, "pairs", 1, UINT16_MAX, &pairs, err);
+	if (r == 0)
+		*hardware = (struct hardware_face){ (uint64_t)features, (uint16_t)pairs };
+	return r;
+}
+
 static int do_attach(struct method_call *call, struct err *err)
 {
 	/* max_queues: the endpoint knows how many it offers */
@@ -215,6 +234,9 @@ static int do_attach(struct method_call *call, struct err *err)
 	if (r < 0)
 		return r;
 	r = read_mtu(call->params, &req.mtu, err);
+	if (r < 0)
+		return r;
+	r = read_hardware(call->params, &req.hardware, err);
 	if (r < 0)
 		return r;
 	endpoint_attach(id, &req, device_done, take_ptr(call->answer));

@@ -82,6 +82,7 @@ static json_object *device_json(const struct endpoint *ep)
 	add_bool(d, "interrupts", b->interrupts);
 	if (b->chardev[0])
 		endpoint_serve_json(ep, d);
+	endpoint_face_json(ep, d);
 	return d;
 }
 

@@ -74,13 +74,13 @@ TEST_F(ctl, pin) {
 	EXPECT_STREQ("{\"id\":1,\"vf_to_vm\":-1,\"vm_to_vf\":-1}", self->params);
 }
 
-#define VDPA_RELAY                                                                                   \
-	"{\"id\":1,\"device\":\"ens3.vf2\",\"backend\":\"vdpa\",\"backend_wanted\":\"auto\","        \
-	"\"vdpa\":{\"device\":\"vio4wd1\",\"path\":\"/dev/vhost-vdpa-0\",\"mode\":\"shadow\","       \
-	"\"mode_reason\":\"the device takes no base but 0\",\"switches\":2,\"last_switch_us\":1850," \
-	"\"masked\":[{\"feature\":\"VIRTIO_NET_F_MQ\",\"by\":\"device\"},"                           \
-	"{\"feature\":\"VIRTIO_NET_F_CTRL_VQ\",\"by\":\"relay\"}]},"                                 \
-	"\"state\":\"active\",\"reason\":\"shadow: the device takes no base but 0\",\"vm\":true,"    \
+#define VDPA_RELAY                                                                                    \
+	"{\"id\":1,\"device\":\"ens3.vf2\",\"backend\":\"vdpa\",\"backend_wanted\":\"auto\","         \
+	"\"vdpa\":{\"device\":\"vio4wd1\",\"path\":\"/dev/vhost-vdpa-0\",\"mode\":\"shadow\","        \
+	"\"mode_reason\":\"the device takes no base but 0\",\"switches\":2,\"last_switch_us\":1850}," \
+	"\"masked\":[{\"feature\":\"VIRTIO_NET_F_MQ\",\"by\":\"device\"},"                            \
+	"{\"feature\":\"VIRTIO_NET_F_CTRL_VQ\",\"by\":\"relay\"}],"                                   \
+	"\"state\":\"active\",\"reason\":\"shadow: the device takes no base but 0\",\"vm\":true,"     \
 	"\"mode\":\"server\",\"socket\":\"/tmp/vf1.sock\""
 
 TEST_F(ctl, backend) {

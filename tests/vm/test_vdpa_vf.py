@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from lib.daemon import Daemon
@@ -15,7 +15,7 @@ from lib.vhost_user import FrontEnd, Request
 from lib.wait import until
 from machines import virtio_vf_mac
 from outside import Outside
-from sriov import Pf
+from sriov import Pf, rescan
 from vdpa import BUS, MAKING, REMOVING
 from vf_bench import Bench, Figure, bindings, figure  # noqa: F401
 from vms import Vm, Vms, address_of
@@ -170,6 +170,62 @@ def test_vf_goes_and_comes(scene: Scene) -> None:
     scene.wait_serving("shadow")
     scene.daemon.rpc("remove", id=HARD)
     given_back(scene)
+    vms.check()
+
+
+def wait_stand_in(scene: Scene, spare: Optional[str]) -> None:
+    def as_wanted() -> bool:
+        relay = scene.daemon.relay(HARD)
+        return relay["stand_in"] == spare and relay["state"] == "active"
+
+    until(as_wanted, f"relay {HARD} is served by {spare or 'its own VF'}")
+
+
+def pause_of(vms: Vms, begin: float) -> float:
+    """The longest time without an answer since then, in milliseconds."""
+    times = sorted(t for vm in vms for t in list(vm.answered.values()) if t > begin)
+    return max(b - a for a, b in zip([begin, *times], times)) * 1000
+
+
+def test_spare_stands_in(scene: Scene, figure: Figure) -> None:  # noqa: F811
+    """VF 0 is pulled out under traffic: VF 1 takes over, through a restart of the manager, too, and lets
+    go when VF 0 has been back for a while. The VM keeps its connection."""
+    spare = f"{scene.pf.netdev}.vf{SOFT}"
+    scene.daemon.write_config(VIO4WD_SPARE_VFS=[spare])
+    scene.daemon.ctl("reload")
+    scene.pf.set_vfs(2)
+    scene.daemon.wait_state(HARD, "listening")
+    own, other = scene.pf.vf(HARD), scene.pf.vf(SOFT)
+    before = other.driver
+    vms = scene.vms(HARD)
+    scene.wait_serving("direct")
+    vms.flow()
+    refused = scene.daemon.ctl("add", "--id", SOFT, "--device", other.bdf, status=None)
+    assert refused.status and "VIO4WD_SPARE_VFS" in refused.err
+    assert "spare" in scene.daemon.ctl("vf", "list").out
+
+    begin = time.monotonic()
+    own.remove()
+    wait_stand_in(scene, spare)
+    vms.flow()
+    figure(f"until the spare serves: {pause_of(vms, begin):.0f} ms without an answer")
+    relay = scene.daemon.relay(HARD)
+    assert relay["backend"] == "software" and relay["address"] == other.bdf
+    assert f"{spare} stands in for" in relay["reason"]
+    assert f"stands in for relay {HARD}" in scene.daemon.ctl("vf", "list").out
+    begin = time.monotonic()
+    scene.restart()
+    wait_stand_in(scene, spare)
+    vms.flow()
+    assert pause_of(vms, begin) < 500
+
+    begin = time.monotonic()
+    rescan()
+    wait_stand_in(scene, None)
+    vms.flow()
+    figure(f"until the VF serves again: {pause_of(vms, begin):.0f} ms without an answer")
+    scene.wait_serving("shadow")
+    until(lambda: other.driver == before, "the spare is given back")
     vms.check()
 
 

@@ -161,7 +161,7 @@ static void look_at_own(struct manager *m, struct pairing *p, const struct devic
 	p->seen.own_instance = facts->instance;
 	if (!facts->present || !facts->is_vf)
 		return;
-	if (!own->known || !pci_addr_equal(&own->vf.addr, &facts->pci))
+	if (own->known && !pci_addr_equal(&own->vf.addr, &facts->pci))
 		own->has_mac = false;
 	own->known = true;
 	own->vf = facts->vf;

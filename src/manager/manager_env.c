@@ -5,7 +5,6 @@
  * before and behind them. All calls return at once; their ends come as events.
  */
 #include <errno.h>
-#include <netinet/ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,18 +109,6 @@ static void log_attached(const struct pairing *p, json_object *result)
 		(long long)json_get_int(result, "tx_queues", 0));
 }
 
-/* The address that its VM has: a stand-in gets it, too. */
-static void keep_mac(struct pairing *p, const char *text)
-{
-	struct own_vf *own = &manager_extra(p)->own;
-	struct ether_addr mac;
-
-	if (pairing_has_stand_in(p) || !own->known || !text || !ether_aton_r(text, &mac))
-		return;
-	own->has_mac = true;
-	memcpy(own->mac, &mac, sizeof(own->mac));
-}
-
 /* "mode" and "mode_reason" of a vDPA device; what is missing stays as it was. */
 void manager_take_mode(struct pairing *p, const char *mode, const char *reason)
 {
@@ -151,7 +138,7 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		after_endpoint_add(m, p);
 	if (!err->code && step == STEP_ATTACH) {
 		log_attached(p, result);
-		keep_mac(p, json_get_text(result, "mac", NULL));
+		spares_keep_mac(p, p->step_device.text, json_get_text(result, "mac", NULL));
 		manager_take_mode(p, json_get_text(result, "mode", ""),
 				  json_get_text(result, "mode_reason", ""));
 	}

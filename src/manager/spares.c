@@ -2,6 +2,7 @@
 
 #include "manager/spares.h"
 
+#include <netinet/ether.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -152,6 +153,17 @@ void spares_failed(struct pairing *p, const struct err *err)
 	}
 	log_warning("relay %u: %s cannot stand in for %s: %s; vio4wdctl reload tries it again",
 		    p->id, p->stand_in.text, p->wish.name, err->text);
+}
+
+void spares_keep_mac(struct pairing *p, const char *device, const char *mac)
+{
+	struct own_vf *own = &manager_extra(p)->own;
+	struct ether_addr addr;
+
+	if (strcmp(device, p->wish.device.text) != 0 || !mac || !ether_aton_r(mac, &addr))
+		return;
+	own->has_mac = true;
+	memcpy(own->mac, &addr, sizeof(own->mac));
 }
 
 const struct own_vf *spares_place(const struct manager *m, int owner, const struct pci_addr *addr)

@@ -41,6 +41,9 @@ struct own_vf {
 	uint8_t mac[6]; /* that it had, and its VM has */
 };
 
+/* A device has this MAC address: when it is the wished one, its VM has that, and so will a
+ * stand-in. */
+void spares_keep_mac(struct pairing *p, const char *device, const char *mac);
 /* The VF whose place this one takes for a relay id; NULL: its own. */
 const struct own_vf *spares_place(const struct manager *m, int owner, const struct pci_addr *addr);
 

@@ -18,6 +18,7 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/default/virtioforwarder"
 #define CONFIG_MAX_RELAYS 64	   /* default number of relay ids, 0..63 as in 1.1 */
+#define CONFIG_LIST_MAX 1024	   /* entries of a list */
 #define CONFIG_SOCKET_PATH_MAX 107 /* sizeof(sockaddr_un.sun_path) - 1 */
 
 enum config_backend { CONFIG_BACKEND_AUTO, CONFIG_BACKEND_VDPA, CONFIG_BACKEND_SW };
@@ -59,6 +60,11 @@ struct config_vf_options { /* VIO4WD_VF_OPTIONS: what the PF is told of a VF bef
 	int qos;      /* 0..7 */
 	int trust;    /* 0 or 1 */
 	int spoofchk; /* 0 or 1 */
+};
+
+struct config_spare { /* VIO4WD_SPARE_VFS */
+	struct devname device;
+	char *pf; /* for whose VFs: canonical; NULL: of its own PF */
 };
 
 #define CONFIG_VF_OPTIONS_UNSET                                    \
@@ -127,6 +133,8 @@ struct config {
 	size_t n_nr_hugepages;
 	char **exclude; /* device names, canonical */
 	size_t n_exclude;
+	struct config_spare *spare_vfs;
+	size_t n_spare_vfs;
 	struct config_alias *aliases;
 	size_t n_aliases;
 	char *uio_driver;
@@ -196,8 +204,8 @@ void config_vf_options_of(const struct config *cfg, const char *vf_name, const c
 			  struct config_vf_options *merged);
 
 /*
- * Does the configuration name this VF: VIRTIOFWD_STATIC_VFS, an alias that leads to it,
- * VIRTIOFWD_BIND_VFIO_PCI, or VIO4WD_AUTO_VFS or VIO4WD_NUM_VFS with its PF? False when
+ * Does the configuration name this VF: VIRTIOFWD_STATIC_VFS, VIO4WD_SPARE_VFS, an alias that leads
+ * to it, VIRTIOFWD_BIND_VFIO_PCI, or VIO4WD_AUTO_VFS or VIO4WD_NUM_VFS with its PF? False when
  * VIO4WD_EXCLUDE names it or its PF. The VF is named as above.
  */
 bool config_uses(const struct config *cfg, const char *vf_name, const char *vf_address,

@@ -197,6 +197,15 @@ const struct config_var config_vars[] = {
 	  .fallback = "",
 	  .late = true,
 	  .about = "Devices that are never touched; a PF stands for its VFs, too." },
+	{ .name = "VIO4WD_SPARE_VFS",
+	  .type = &config_type_spares,
+	  .fallback = "",
+	  .late = true,
+	  .about =
+		  "VFs that are kept aside: one stands in, in software, for a VF of the same PF that "
+		  "goes or cannot be opened while a VM uses it, until that one has been back for "
+		  "VIO4WD_VDPA_STABLE_SECONDS. ens3.vf7=ens4 stands in for VFs of ens4 instead: both "
+		  "PFs must then be on one network." },
 	{ .name = "VIRTIOFWD_BIND_VFIO_PCI",
 	  .type = &config_type_bind,
 	  .fallback = "",

@@ -58,8 +58,6 @@ const struct config_var *config_var_find(const char *name);
 #define CONFIG_ALLOWED_MAX 200
 const char *config_allowed(const struct config_var *var, char buf[CONFIG_ALLOWED_MAX]);
 
-#define CONFIG_LIST_MAX 1024 /* entries of a list */
-
 /* What parsers work with. */
 struct config_parser {
 	struct config *cfg;
@@ -115,6 +113,7 @@ extern const struct config_type config_type_num_vfs;
 extern const struct config_type config_type_vf_options;
 extern const struct config_type config_type_nr_hugepages;
 extern const struct config_type config_type_exclude;
+extern const struct config_type config_type_spares;
 extern const struct config_type config_type_aliases;
 
 #endif

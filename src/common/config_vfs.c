@@ -125,6 +125,10 @@ static enum config_use by_name(const struct subject *s)
 			return answer(s, CONFIG_USED, "VIRTIOFWD_STATIC_VFS has %s=%u",
 				      pairing->device, pairing->id);
 	}
+	for (size_t i = 0; i < cfg->n_spare_vfs; i++)
+		if (is_subject(s, &cfg->spare_vfs[i].device))
+			return answer(s, CONFIG_USED, "VIO4WD_SPARE_VFS has %s",
+				      cfg->spare_vfs[i].device.text);
 	for (size_t i = 0; i < cfg->n_aliases; i++)
 		if (is_subject(s, &cfg->aliases[i].device))
 			return answer(s, CONFIG_USED, "VIO4WD_ALIASES has %s=%s",

@@ -77,6 +77,7 @@ static void print_heading(json_object *pf)
 static void add_row(struct output_table *table, json_object *vf)
 {
 	const bool held = json_at(vf, "held_by") && !json_at(vf, "state");
+	const bool is_spare = json_at(vf, "spare") && !json_at(vf, "state");
 	const char *mac = json_text(vf, "mac");
 
 	output_row(table);
@@ -88,8 +89,13 @@ static void add_row(struct output_table *table, json_object *vf)
 	output_cell(table, "%s", json_text(vf, "numa_node"));
 	output_cell(table, "%s", json_text(vf, "iommu_group"));
 	output_cell(table, "%s", json_text(vf, "relay"));
-	output_cell(table, "%s%s", held ? "bound for " : "",
-		    json_text(vf, held ? "held_by" : "state"));
+	if (json_flag(vf, "stands_in"))
+		output_cell(table, "stands in for relay %s", json_text(vf, "relay"));
+	else if (is_spare)
+		output_cell(table, "spare");
+	else
+		output_cell(table, "%s%s", held ? "bound for " : "",
+			    json_text(vf, held ? "held_by" : "state"));
 }
 
 static void print_sharing(json_object *vf)

@@ -163,12 +163,14 @@ static void plan_vdpa(const struct manager *m, const struct vf *vf, int owner, c
 static void plan_fill(const struct manager *m, const struct vf *vf, int owner, const char *driver,
 		      struct binding_plan *plan)
 {
+	const struct own_vf *own = spares_place(m, owner, &vf->addr);
+	const struct vf *place = own ? &own->vf : vf;
 	struct config_vf_options options;
 	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
 
-	config_vf_options_of(m->cfg, vf_name(vf, name, sizeof(name)),
-			     pci_addr_format(&vf->addr, addr), vf->pf_netdev,
-			     pci_addr_format(&vf->pf, pf), vf->index, &options);
+	config_vf_options_of(m->cfg, vf_name(place, name, sizeof(name)),
+			     pci_addr_format(&place->addr, addr), place->pf_netdev,
+			     pci_addr_format(&place->pf, pf), place->index, &options);
 	*plan = (struct binding_plan){
 		.addr = vf->addr,
 		.attributes = { .has_mac = options.has_mac,
@@ -181,6 +183,9 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 		.gid = m->user.gid,
 	};
 	memcpy(plan->attributes.mac, options.mac, sizeof(options.mac));
+	plan->has_vm_mac = own && own->has_mac;
+	if (plan->has_vm_mac)
+		memcpy(plan->vm_mac, own->mac, sizeof(plan->vm_mac));
 	if (driver)
 		plan_vdpa(m, vf, owner, driver, plan);
 	else

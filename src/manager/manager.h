@@ -18,6 +18,7 @@
 #include "manager/relay_user.h"
 #include "manager/socket_access.h"
 #include "manager/socket_watch.h"
+#include "manager/spares.h"
 #include "manager/state_file.h"
 
 #define MANAGER_MAX_PROCESSES 16
@@ -42,6 +43,7 @@ struct pairing_extra { /* what the manager keeps beside a pairing, same index */
 	struct socket_identity socket;
 	enum pairing_state logged;
 	uint64_t attached_us; /* when the last attach step began */
+	struct own_vf own;    /* the wished VF as it was when it was there */
 	bool auto_there;      /* the VF that VIO4WD_AUTO_VFS has for this id */
 	/* Of an attached vDPA device, as the relay has told last: */
 	char mode[16];
@@ -80,6 +82,8 @@ struct manager {
 	struct bindings *bindings;
 	struct vdpas *vdpas;
 	struct vf_counts *vf_counts;
+	/* The instance of each spare that could not be opened; 0: none. */
+	uint64_t spare_failed[CONFIG_LIST_MAX];
 	struct vf_monitor *vf_monitor;
 	struct netlinks *netlinks;
 	struct socket_watch *watch; /* client mode */
@@ -117,7 +121,8 @@ void manager_take_mode(struct pairing *p, const char *mode, const char *reason);
 /* The PCI function that a name stands for now. */
 bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr);
 bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b);
-/* The wished device as clients of 1.1 know it: a VF by its PCI address, whatever its name. Returns
+/* The device as clients of 1.1 know it: a VF by its PCI address, whatever its name, and what stands
+ * in for it by that one's, where the packets are. Returns
  * buf, which has DEVNAME_MAX bytes, or a text that lives as long as the wish. */
 const char *device_shown(const struct manager *m, const struct pairing *p, char *buf);
 /* An entry of VIO4WD_EXCLUDE is this function, or NULL. */

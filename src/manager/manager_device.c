@@ -43,6 +43,8 @@ const char *device_shown(const struct manager *m, const struct pairing *p, char 
 {
 	struct pci_addr addr;
 
+	if (pairing_has_stand_in(p) && device_resolve(m, &p->stand_in, &addr))
+		return pci_addr_format(&addr, buf);
 	if (p->wish.device.kind == DEVNAME_PF_VF && !strcmp(p->wish.name, p->wish.device.text) &&
 	    device_resolve(m, &p->wish.device, &addr))
 		return pci_addr_format(&addr, buf);
@@ -94,9 +96,16 @@ int env_admit(struct pairing *p, const struct pairing_op *op, struct err *err)
 {
 	const struct manager *m = p->env->ctx;
 	const int rc = check_excluded(m, &op->wish.device, err);
+	const char *spare;
 
 	if (rc < 0)
 		return rc;
+	spare = spares_names(m, &op->wish.device);
+	if (spare)
+		return err_set(err, -EPERM, "spare VF",
+			       "%s is kept aside by VIO4WD_SPARE_VFS (%s) in %s; take it out there "
+			       "and run `vio4wdctl reload`",
+			       op->wish.name, spare, m->cfg->file);
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *other = &m->pairings[id];
 
@@ -117,21 +126,21 @@ bool device_held_by_other(const struct pairing *p, struct err *err)
 {
 	const struct manager *m = p->env->ctx;
 	struct pci_addr addr;
-	const bool on_pci = device_resolve(m, &p->wish.device, &addr);
+	const bool on_pci = device_resolve(m, pairing_target(p), &addr);
 
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *other = &m->pairings[id];
 		const bool opens = other->step == STEP_ATTACH || other->step == STEP_BIND ||
 				   other->step == STEP_PROVISION;
-		bool held = !strcmp(other->seen.device.text, p->wish.device.text) ||
-			    (opens && !strcmp(other->step_device.text, p->wish.device.text));
+		bool held = !strcmp(other->seen.device.text, pairing_target(p)->text) ||
+			    (opens && !strcmp(other->step_device.text, pairing_target(p)->text));
 
 		held |= on_pci && other->seen.has_pci && pci_addr_equal(&other->seen.pci, &addr);
 		held |= on_pci && opens && other->step_has_pci &&
 			pci_addr_equal(&other->step_pci, &addr);
 		if (other != p && held) {
 			err_set(err, -EAGAIN, "device", "waiting until relay %u has given back %s",
-				id, p->wish.name);
+				id, pairing_target_name(p));
 			return true;
 		}
 	}
@@ -143,12 +152,27 @@ static bool on_hold(const struct manager *m, const struct device_facts *facts)
 	return facts->is_vf && vf_count_on_hold(m->vf_counts, &facts->vf.pf);
 }
 
-static void look_at_wish(struct manager *m, struct pairing *p, struct device_facts *facts)
+/* Whether it can serve, and what is to be known of it when it is gone. */
+static void look_at_own(struct manager *m, struct pairing *p, const struct device_facts *facts)
 {
-	device_look(m->root, &p->wish.device, facts);
+	struct own_vf *own = &m->extra[p->id].own;
+
+	p->seen.own = facts->present && !on_hold(m, facts);
+	p->seen.own_instance = facts->instance;
+	if (!facts->present || !facts->is_vf)
+		return;
+	if (own->known && !pci_addr_equal(&own->vf.addr, &facts->pci))
+		own->has_mac = false;
+	own->known = true;
+	own->vf = facts->vf;
+}
+
+static void look_at_device(struct manager *m, struct pairing *p, struct device_facts *facts)
+{
+	device_look(m->root, pairing_target(p), facts);
 	/* The PF's interface may be renamed while its VF works. */
 	if (!facts->present && p->seen.has_pci &&
-	    !strcmp(p->seen.device.text, p->wish.device.text)) {
+	    !strcmp(p->seen.device.text, pairing_target(p)->text)) {
 		const struct devname at = { .kind = DEVNAME_PCI, .pci = p->seen.pci };
 
 		device_look(m->root, &at, facts);
@@ -159,7 +183,8 @@ static void look_at_wish(struct manager *m, struct pairing *p, struct device_fac
 	if (on_hold(m, facts)) {
 		p->seen.present = false;
 		snprintf(p->seen.absent, sizeof(p->seen.absent),
-			 "%s is let go while its PF gets another number of VFs", p->wish.name);
+			 "%s is let go while its PF gets another number of VFs",
+			 pairing_target_name(p));
 	}
 	if (facts->is_vf)
 		p->seen.ready =
@@ -190,10 +215,16 @@ static void look_at_attached(struct manager *m, struct pairing *p)
 void env_look(struct pairing *p)
 {
 	struct manager *m = p->env->ctx;
-	struct device_facts facts = { 0 };
+	struct device_facts facts = { 0 }, own;
 
-	if (p->wish.has_device)
-		look_at_wish(m, p, &facts);
+	p->seen.own = false;
+	if (p->wish.has_device) {
+		look_at_device(m, p, &facts);
+		own = facts;
+		if (pairing_has_stand_in(p))
+			device_look(m->root, &p->wish.device, &own);
+		look_at_own(m, p, &own);
+	}
 	if (p->seen.device.text[0])
 		look_at_attached(m, p);
 	vdpas_look(p, p->seen.present && facts.is_vf ? &facts.pci : NULL);

@@ -17,6 +17,7 @@
 #include "manager/json_util.h"
 #include "manager/manager.h"
 #include "manager/sampler.h"
+#include "manager/spares.h"
 #include "manager/vdpa_make.h"
 #include "manager/vdpas.h"
 
@@ -101,7 +102,8 @@ static void log_attached(const struct pairing *p, json_object *result)
 
 	log_info(
 		"relay %u: %s attached in %.1f ms (%s, MAC %s, %lld receive and %lld transmit queues)",
-		p->id, p->wish.name, took / 1e3, json_get_text(result, "driver", "no driver name"),
+		p->id, pairing_target_name(p), took / 1e3,
+		json_get_text(result, "driver", "no driver name"),
 		json_get_text(result, "mac", "unknown"),
 		(long long)json_get_int(result, "rx_queues", 0),
 		(long long)json_get_int(result, "tx_queues", 0));
@@ -138,6 +140,7 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		log_attached(p, result);
 		if (p->step_backend == POLICY_VDPA)
 			vdpas_learn(m->vdpas, &p->step_device, result);
+		spares_keep_mac(p, p->step_device.text, json_get_text(result, "mac", NULL));
 		manager_take_mode(p, json_get_text(result, "mode", ""),
 				  json_get_text(result, "mode_reason", ""));
 	}
@@ -180,8 +183,8 @@ static int place(struct pairing *p, struct err *err)
 	struct relay *relay;
 
 	if (p->wish.has_device) {
-		pairing_decide(p, &p->wish, NULL);
-		device_look(m->root, &p->wish.device, &facts);
+		pairing_decide_target(p, NULL);
+		device_look(m->root, pairing_target(p), &facts);
 		needs_port = p->decision.needs_port;
 	}
 	/* A process that is being taken over may have it already. */
@@ -233,7 +236,7 @@ static int start_endpoint_add(struct pairing *p, struct err *err)
 /* What a device is called when a relay opens it. */
 static const char *relay_kind(const struct pairing *p)
 {
-	const enum devname_kind kind = p->wish.device.kind;
+	const enum devname_kind kind = pairing_target(p)->kind;
 
 	if (p->step_backend == POLICY_VDPA)
 		return "vdpa";
@@ -244,7 +247,7 @@ static const char *relay_kind(const struct pairing *p)
 static json_object *attach_params(const struct pairing *p, const struct device_facts *facts,
 				  const char *path)
 {
-	const struct devname *dev = &p->wish.device;
+	const struct devname *dev = pairing_target(p);
 	json_object *params = json_id(p->id);
 	char pci[PCI_ADDR_STRLEN];
 
@@ -299,16 +302,16 @@ static int start_attach(struct pairing *p, struct err *err)
 	rc = place(p, err);
 	if (rc)
 		return rc;
-	device_look(m->root, &p->wish.device, &facts);
+	device_look(m->root, pairing_target(p), &facts);
 	if (!facts.present)
-		return device_missing(&p->wish.device, err);
+		return device_missing(pairing_target(p), err);
 	if (p->step_backend == POLICY_VDPA) {
 		rc = vdpas_path(p, path, sizeof(path), err);
 		if (rc < 0)
 			return rc;
 	}
-	if (p->wish.device.kind == DEVNAME_NETDEV) {
-		n_fds = packet_socket_open(p->wish.device.netdev, packet_sockets(m), fds, err);
+	if (pairing_target(p)->kind == DEVNAME_NETDEV) {
+		n_fds = packet_socket_open(pairing_target(p)->netdev, packet_sockets(m), fds, err);
 		if (n_fds < 0)
 			return n_fds;
 	}
@@ -347,9 +350,9 @@ static int start_bind(struct pairing *p, struct err *err)
 	if (relays_unknown(m))
 		return err_set(err, -EAGAIN, "relay",
 			       "waiting until a running relay process says what it serves");
-	device_look(m->root, &p->wish.device, &facts);
+	device_look(m->root, pairing_target(p), &facts);
 	if (!facts.present)
-		return device_missing(&p->wish.device, err);
+		return device_missing(pairing_target(p), err);
 	p->step_has_pci = true;
 	p->step_pci = facts.pci;
 	return bindings_take(m->bindings, &facts.pci, p->id, pairing_vdpa_driver(p), binding_done,
@@ -374,9 +377,9 @@ static int start_provision(struct pairing *p, struct err *err)
 
 	if (device_held_by_other(p, err))
 		return -EAGAIN;
-	device_look(m->root, &p->wish.device, &facts);
+	device_look(m->root, pairing_target(p), &facts);
 	if (!facts.present)
-		return device_missing(&p->wish.device, err);
+		return device_missing(pairing_target(p), err);
 	p->step_has_pci = true;
 	p->step_pci = facts.pci;
 	return vdpas_make(p, &facts.pci, vdpa_done, p, err);
@@ -449,7 +452,7 @@ static int start_release(struct pairing *p, struct err *err)
 		return err_set(err, -EAGAIN, "relay",
 			       "waiting until a running relay process says what it serves");
 	if (p->wish.has_device)
-		device_look(m->root, &p->wish.device, &facts);
+		device_look(m->root, pairing_target(p), &facts);
 	return bindings_give_back(m->bindings, p->id, facts.is_pci ? &facts.pci : NULL,
 				  binding_done, p, err);
 }
@@ -535,6 +538,9 @@ void manager_env_init(struct manager *m)
 		.start = env_start,
 		.admit = env_admit,
 		.look = env_look,
+		.find_spare = spares_find,
+		.is_spare = spares_may_stand_in,
+		.spare_failed = spares_failed,
 		.vdpa = vdpas_facts,
 		.stable_us = env_stable,
 		.wake_at = env_wake_at,

@@ -112,11 +112,31 @@ static bool pins_differ(const struct pairing *p)
 	       p->wish.pin[VM_TO_VF] != p->seen.pin[VM_TO_VF];
 }
 
-/* The attached device is the wished one by the backend that it is to have, and nothing is wrong
- * with it. */
+bool pairing_has_stand_in(const struct pairing *p)
+{
+	return p->stand_in.text[0];
+}
+
+const struct devname *pairing_target(const struct pairing *p)
+{
+	return pairing_has_stand_in(p) ? &p->stand_in : &p->wish.device;
+}
+
+const char *pairing_target_name(const struct pairing *p)
+{
+	return pairing_has_stand_in(p) ? p->stand_in.text : p->wish.name;
+}
+
+enum config_backend pairing_target_backend(const struct pairing *p)
+{
+	return pairing_has_stand_in(p) ? CONFIG_BACKEND_SW : p->wish.backend;
+}
+
+/* The attached device is the one that is to serve by the backend that it is to have, and nothing is
+ * wrong with it. */
 static bool attached_is_right(const struct pairing *p)
 {
-	return p->wish.has_device && !strcmp(p->wish.device.text, p->seen.device.text) &&
+	return p->wish.has_device && !strcmp(pairing_target(p)->text, p->seen.device.text) &&
 	       p->seen.backend == p->decision.backend && p->seen.present &&
 	       !p->seen.device_error[0];
 }
@@ -283,6 +303,22 @@ bool pairing_settled(const struct pairing *p)
 	       pairing_next_step(p, p->env->now_us(p->env->ctx)) == STEP_NONE;
 }
 
+static void stand_in_reason(const struct pairing *p, char *buf, size_t size)
+{
+	const uint64_t now = p->env->now_us(p->env->ctx);
+
+	if (!p->own_at_us)
+		snprintf(buf, size, "software: %s stands in for %s since that is gone",
+			 p->stand_in.text, p->wish.name);
+	else
+		snprintf(buf, size,
+			 "software: %s stands in for %s, which is there and %s in %llu s",
+			 p->stand_in.text, p->wish.name,
+			 p->own_failures ? "is tried again" : "serves again",
+			 (unsigned long long)(p->own_at_us > now ? p->own_at_us - now : 0) /
+				 1000000);
+}
+
 void pairing_reason(const struct pairing *p, char *buf, size_t size)
 {
 	const struct pairing_failure *failure = pairing_failure(p);
@@ -300,7 +336,9 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 				 ? "`ip link` shows the interfaces that there are"
 				 : "`vio4wdctl vf list` shows the VFs that there are");
 	else if (p->seen.device.text[0] && !p->seen.link)
-		snprintf(buf, size, "%s has no link", p->wish.name);
+		snprintf(buf, size, "%s has no link", pairing_target_name(p));
+	else if (pairing_has_stand_in(p))
+		stand_in_reason(p, buf, size);
 	else if (p->wish.has_device)
 		snprintf(buf, size, "%s", p->decision.reason);
 	else
@@ -385,6 +423,7 @@ static void forget_device(struct pairing *p)
 {
 	memset(&p->seen.device, 0, sizeof(p->seen.device));
 	p->seen.device_error[0] = '\0';
+	p->adopted = false;
 	p->seen.has_pci = false;
 	p->seen.link = false;
 	p->seen.backend = POLICY_SOFTWARE;
@@ -455,6 +494,8 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		p->seen.device_error[0] = '\0';
 		p->seen.link = true;
 		p->crashes = 0;
+		if (!pairing_has_stand_in(p))
+			p->own_failures = 0;
 		settle(p);
 		if (p->ops && p->ops->kind == OP_BACKEND && p->detach_us)
 			p->switch_us = p->env->now_us(p->env->ctx) - p->detach_us;
@@ -510,6 +551,7 @@ void pairing_adopt(struct pairing *p, struct relay *relay, const char *socket,
 	snprintf(p->seen.socket, sizeof(p->seen.socket), "%s", socket);
 	if (device)
 		p->seen.device = *device;
+	p->adopted = device != NULL;
 	p->seen.backend = backend;
 	p->seen.mode_told = PAIRING_MODE_UNKNOWN;
 	p->seen.link = device != NULL;
@@ -565,6 +607,8 @@ static void set_alarm(struct pairing *p, uint64_t now)
 		at = p->rest_until_us;
 	if (p->stable_at_us > now && (!at || p->stable_at_us < at))
 		at = p->stable_at_us;
+	if (p->own_at_us > now && (!at || p->own_at_us < at))
+		at = p->own_at_us;
 	p->env->wake_at(p, at);
 }
 
@@ -586,6 +630,15 @@ int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct er
 	return rc;
 }
 
+int pairing_decide_target(struct pairing *p, struct err *err)
+{
+	struct pairing_wish wish = p->wish;
+
+	wish.device = *pairing_target(p);
+	wish.backend = pairing_target_backend(p);
+	return pairing_decide(p, &wish, err);
+}
+
 /* What an earlier manager has decided stands, as long as it is what is wished. */
 static void decide_as_attached(struct pairing *p)
 {
@@ -593,8 +646,8 @@ static void decide_as_attached(struct pairing *p)
 		snprintf(p->decision.reason, sizeof(p->decision.reason), "%s: as the relay has it",
 			 policy_backend_name(p->seen.backend));
 	p->decision.backend = p->seen.backend;
-	p->decision.wanted = p->wish.backend;
-	p->decision.needs_port = p->wish.device.kind != DEVNAME_NETDEV;
+	p->decision.wanted = pairing_target_backend(p);
+	p->decision.needs_port = pairing_target(p)->kind != DEVNAME_NETDEV;
 	/* Software has no modes that a relay would have to be told. */
 	if (p->seen.backend == POLICY_SOFTWARE)
 		p->seen.mode_told = p->wish.backend;
@@ -613,16 +666,16 @@ static void decide(struct pairing *p)
 	if (!p->wish.has_device || p->step != STEP_NONE)
 		return;
 	/* A vDPA device has a mode for each wish: it stays. */
-	if (is_vdpa || (adopted && p->wish.backend != CONFIG_BACKEND_VDPA)) {
-		if (adopted || p->decision.wanted != p->wish.backend)
+	if (is_vdpa || (adopted && pairing_target_backend(p) != CONFIG_BACKEND_VDPA)) {
+		if (adopted || p->decision.wanted != pairing_target_backend(p))
 			decide_as_attached(p);
-	} else if (!attached || p->decision.wanted != p->wish.backend) {
-		pairing_decide(p, &p->wish, NULL);
+	} else if (!attached || p->decision.wanted != pairing_target_backend(p)) {
+		pairing_decide_target(p, NULL);
 	}
 }
 
 /* A device that has come (again) is tried at once, whatever happened to it before. */
-static void look(struct pairing *p)
+static void look_at_device(struct pairing *p)
 {
 	const uint64_t instance = p->seen.instance;
 	const bool present = p->seen.present;
@@ -640,6 +693,120 @@ static void look(struct pairing *p)
 		clear_failure(p, STEP_ATTACH);
 		p->vdpa_failed[0] = '\0';
 	}
+}
+
+/* The failure of a step that opens the device, or NULL. */
+static const struct err *opening_failure(const struct pairing *p)
+{
+	static const enum pairing_step steps[] = { STEP_BIND, STEP_PROVISION, STEP_ATTACH };
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (p->failed[steps[i]].times)
+			return &p->failed[steps[i]].error;
+	}
+	return NULL;
+}
+
+/* One that is there and cannot be opened is tried again, ever more seldom: each try takes the VM's
+ * traffic away for a moment. */
+static uint64_t own_delay(const struct pairing *p)
+{
+	uint64_t delay = p->env->stable_us ? p->env->stable_us(p->env->ctx) : 0;
+
+	if (p->own_failures && delay < PAIRING_RETRY_MIN_US)
+		delay = PAIRING_RETRY_MIN_US;
+	return delay << (p->own_failures < 6 ? p->own_failures : 6);
+}
+
+static void stand_in(struct pairing *p, const struct devname *spare)
+{
+	const struct err *failure = opening_failure(p);
+
+	if (!p->seen.own)
+		p->own_failures = 0;
+	else if (failure)
+		p->own_failures++;
+	p->stand_in = *spare;
+	p->own_instance = p->seen.own_instance;
+	p->own_at_us = p->seen.own ? p->env->now_us(p->env->ctx) + own_delay(p) : 0;
+	if (p->seen.own)
+		pairing_note(p, "%s stands in for %s: %s", spare->text, p->wish.name,
+			     failure ? failure->text : "as the relay has it");
+	else
+		pairing_note(p, "%s stands in for %s, which is gone", spare->text, p->wish.name);
+}
+
+/* The wished device has to have been there for a while without a break. */
+static bool own_is_back(struct pairing *p)
+{
+	const uint64_t now = p->env->now_us(p->env->ctx);
+
+	if (!p->seen.own) {
+		p->own_at_us = 0;
+	} else if (!p->own_at_us || p->seen.own_instance != p->own_instance) {
+		p->own_failures = 0;
+		p->own_instance = p->seen.own_instance;
+		p->own_at_us = now + own_delay(p);
+		pairing_note(p, "%s is back", p->wish.name);
+	}
+	return p->own_at_us && now >= p->own_at_us;
+}
+
+static bool stand_in_ends(struct pairing *p)
+{
+	const struct err *failure = opening_failure(p);
+
+	if (!p->wish.has_device || p->wish.handed_out)
+		return true;
+	if (failure)
+		p->env->spare_failed(p, failure);
+	if (failure || !p->env->is_spare(p, &p->stand_in)) {
+		pairing_note(p, "%s stands in no longer", p->stand_in.text);
+		return true;
+	}
+	if (!own_is_back(p))
+		return false;
+	pairing_note(p, "%s serves again in place of %s", p->wish.name, p->stand_in.text);
+	return true;
+}
+
+/*
+ * Which device is to serve; true when that has changed. A spare is taken when a VM waits and the
+ * wished device is not there or cannot be opened, never to make up for an operation that fails.
+ */
+static bool choose_device(struct pairing *p)
+{
+	const bool adopted = p->adopted;
+	struct devname spare;
+
+	if (!p->env->find_spare || p->step != STEP_NONE)
+		return false;
+	p->adopted = false;
+	if (pairing_has_stand_in(p)) {
+		if (!stand_in_ends(p))
+			return false;
+		memset(&p->stand_in, 0, sizeof(p->stand_in));
+		p->own_at_us = 0;
+		return true;
+	}
+	if (!p->wish.has_device || p->wish.handed_out)
+		return false;
+	/* An earlier manager has chosen it, and the relay has it. */
+	if (adopted && strcmp(p->seen.device.text, p->wish.device.text) &&
+	    p->env->is_spare(p, &p->seen.device))
+		spare = p->seen.device;
+	else if (p->ops || !p->seen.vm || (p->seen.own && !opening_failure(p)) ||
+		 !p->env->find_spare(p, &spare))
+		return false;
+	stand_in(p, &spare);
+	return true;
+}
+
+static void look(struct pairing *p)
+{
+	do
+		look_at_device(p);
+	while (choose_device(p));
 }
 
 static bool opens_device(enum pairing_step step)
@@ -662,12 +829,12 @@ static bool start_next(struct pairing *p)
 		return false;
 	memcpy(p->step_socket, p->wish.socket, sizeof(p->step_socket));
 	memcpy(p->step_pin, p->wish.pin, sizeof(p->step_pin));
-	p->step_device = p->wish.device;
+	p->step_device = *pairing_target(p);
 	p->step_mode = wished_mode(p, p->env->now_us(p->env->ctx));
 	if (step == STEP_DETACH)
 		p->detach_us = p->env->now_us(p->env->ctx);
 	p->step = step;
-	rc = opens_device(step) ? pairing_decide(p, &p->wish, &err) : 0;
+	rc = opens_device(step) ? pairing_decide_target(p, &err) : 0;
 	p->step_backend = p->decision.backend;
 	if (!rc)
 		rc = p->env->start(p, step, &err);

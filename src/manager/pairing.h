@@ -89,10 +89,13 @@ struct pairing_seen {
 	bool has_pci;		/* the attached device is on PCI, there: */
 	struct pci_addr pci;
 	int pin[N_DIRECTIONS];
-	bool present;	   /* the wished device exists and may be used */
+	bool own; /* the wished device itself exists and may be used */
+	uint64_t own_instance;
+	/* Of the device that is to serve, which is the wished one or its stand-in: */
+	bool present;	   /* it exists and may be used */
 	uint64_t instance; /* of it: another number, another device */
 	char absent[160];  /* why it is not present, when that is not all there is to say */
-	bool ready;	   /* the wished device is on the driver that the decision wants */
+	bool ready;	   /* it is on the driver that the decision wants */
 	bool made;	   /* there is a vDPA device for this pairing */
 	bool made_here;	   /* it is on the wished device */
 	bool made_right;   /* and its character device may be opened by who is to open it */
@@ -127,9 +130,15 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.present, absent, ready, made, made_here, made_right and held,
-	 * and p->seen.device_error of an attached device. p->decision is for the wished device. */
+	/* Finds out p->seen.own, present, absent, ready, made, made_here, made_right and held,
+	 * and p->seen.device_error of an attached device. p->decision is for pairing_target(). */
 	void (*look)(struct pairing *p);
+	/* A spare that can stand in for the wished device now. NULL: there are no spares. */
+	bool (*find_spare)(struct pairing *p, struct devname *spare);
+	/* May this device stand in, or go on with that? */
+	bool (*is_spare)(struct pairing *p, const struct devname *device);
+	/* p->stand_in cannot be opened: it is not to be found again as long as it is the same. */
+	void (*spare_failed)(struct pairing *p, const struct err *err);
 	/* What vDPA there is for a device (failed is left to the machine). NULL: none. */
 	void (*vdpa)(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa);
 	/* How long lost hardware must be back before it serves again. NULL: 0. */
@@ -150,7 +159,11 @@ struct pairing {
 	struct pairing_wish wish;
 	struct pairing_seen seen;
 	enum pairing_state state;
-	struct policy_decision decision; /* for the wished device */
+	struct policy_decision decision; /* for pairing_target() */
+	struct devname stand_in;	 /* serves in software for the wished device; "": none */
+	uint64_t own_instance;		 /* of the wished device, as it was when that began */
+	uint64_t own_at_us;		 /* the wished device serves again; 0: it is not there */
+	unsigned int own_failures;	 /* stand-ins for one that is there, in a row */
 	bool undecided;			 /* the kernel has not told yet what it depends on */
 
 	enum pairing_step step; /* under way */
@@ -167,6 +180,7 @@ struct pairing {
 	uint64_t stable_at_us;		   /* before that software serves, with 'auto' */
 	uint64_t detach_us;		   /* when the last detach began */
 	uint64_t switch_us;		   /* the pause of the last change of backend; 0: none */
+	bool adopted;			   /* the attached device is an earlier manager's choice */
 	bool move; /* the endpoint has to leave its process, or to be made anew */
 
 	struct pairing_failure failed[N_STEPS];
@@ -232,6 +246,15 @@ int pairing_submit(struct pairing *p, const struct pairing_op *op, struct err *e
 
 /* The backend for a device; fills p->decision. Errors are those of policy_decide(). */
 int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct err *err);
+/* The same for the device that is to serve, with the backend that it is to have. */
+int pairing_decide_target(struct pairing *p, struct err *err);
+/* The device that is to serve: the wished one, or what stands in for it. */
+const struct devname *pairing_target(const struct pairing *p);
+/* What users call it. */
+const char *pairing_target_name(const struct pairing *p);
+/* The backend that is wished for that device: a stand-in serves in software. */
+enum config_backend pairing_target_backend(const struct pairing *p);
+bool pairing_has_stand_in(const struct pairing *p);
 /* What the wished device has to be on for vDPA; NULL: it is not served by that. */
 const char *pairing_vdpa_driver(const struct pairing *p);
 /* Forgets failures, so that the next run tries at once. */

@@ -270,7 +270,8 @@ static int check_backend(const struct pairing *p, struct err *err)
 	/* Without the device it is remembered. */
 	if (!attached)
 		return !p->seen.present || !p->wish.socket[0] || p->wish.handed_out;
-	return p->seen.backend == p->decision.backend && p->decision.wanted == p->wish.backend &&
+	return p->seen.backend == p->decision.backend &&
+	       p->decision.wanted == pairing_target_backend(p) &&
 	       (p->seen.backend == POLICY_SOFTWARE || p->seen.mode_told == (int)p->wish.backend);
 }
 
@@ -290,7 +291,7 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 	case OP_ADD_SOCKET:
 		if (pairing_is_handed_out(p) && p->step == STEP_NONE && !p->seen.socket[0])
 			return 1;
-		if (attached && !strcmp(p->seen.device.text, p->wish.device.text) &&
+		if (attached && !strcmp(p->seen.device.text, pairing_target(p)->text) &&
 		    !p->seen.device_error[0] && p->step == STEP_NONE)
 			return 1;
 		if (op->keep_failed)

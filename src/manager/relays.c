@@ -171,6 +171,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 	}
 	backend = strcmp(json_get_text(device, "driver", ""), RELAY_VDPA_DRIVER) ? POLICY_SOFTWARE
 										 : POLICY_VDPA;
+	if (name)
+		spares_keep_mac(&m->pairings[id], dev.text, json_get_text(device, "mac", NULL));
 	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL, backend,
 		      json_get_bool(vm, "connected", false));
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),

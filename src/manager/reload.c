@@ -129,6 +129,7 @@ static void apply(struct manager *m, struct config *before)
 	if (!same_text(before->socket_owner, m->cfg->socket_owner) ||
 	    !same_text(before->socket_group, m->cfg->socket_group))
 		socket_owner_find(&m->owner, m->cfg->socket_owner, m->cfg->socket_group);
+	spares_retry(m);
 	wishes_reload(m, before);
 	bindings_retry(m->bindings);
 	manager_run_all(m);

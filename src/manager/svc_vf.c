@@ -100,10 +100,13 @@ static const struct pairing *pairing_with(const struct manager *m, const struct 
 
 static void put_use(json_object *json, const struct manager *m, const struct pci_addr *addr)
 {
-	const struct pairing *p = pairing_with(m, addr);
+	const struct pairing *served = spares_pairing(m, addr);
+	const struct pairing *p = served ? served : pairing_with(m, addr);
 	char text[32];
 	int owner;
 
+	json_put_text(json, "spare", spares_name(m, addr));
+	json_put_bool(json, "stands_in", served != NULL);
 	put_optional_int(json, "relay", p ? (int)p->id : -1);
 	json_put_text(json, "state", p ? pairing_state_name(p->state) : NULL);
 	if (bindings_owner(m->bindings, addr, &owner) < 0)

@@ -38,6 +38,8 @@ bool vf_auto_wish(const struct manager *m, unsigned int id, struct pairing_wish 
 	if (!entry || pf_find(m->root, entry->pf, &pf, NULL) < 0 ||
 	    pf_vf(m->root, &pf, id - entry->first_id, &vf) < 0)
 		return false;
+	if (spares_name(m, &vf))
+		return false;
 	snprintf(text, sizeof(text), "%s.vf%u", entry->pf, id - entry->first_id);
 	return wishes_device(m, text, wish, NULL) == 0;
 }
@@ -57,6 +59,10 @@ bool vf_auto_covers(const struct manager *m, unsigned int id, const struct pairi
 
 bool vf_auto_binds(const struct manager *m, const struct vf *vf)
 {
+	/* A spare is bound when it is taken, and given back afterwards with all that its PF was
+	 * told. */
+	if (spares_name(m, &vf->addr))
+		return false;
 	for (size_t i = 0; i < m->cfg->n_bind_vfio_pci; i++) {
 		const struct config_bind *entry = &m->cfg->bind_vfio_pci[i];
 

@@ -124,7 +124,7 @@ static bool wants_vf(const struct manager *m, const struct pairing *p, const str
 {
 	struct pci_addr addr;
 
-	return p->wish.has_device && device_resolve(m, &p->wish.device, &addr) &&
+	return p->wish.has_device && device_resolve(m, pairing_target(p), &addr) &&
 	       on_pf(m, &addr, pf);
 }
 

@@ -87,17 +87,24 @@ int binding_inspect(const char *root, const struct binding_plan *plan, struct bi
 	return rc ? rc : read_attributes(root, plan, &vf, &now->attributes, err);
 }
 
-/* A VF without MAC address gets a random one each time that a driver starts it. */
-static int make_mac(const char *root, const struct vf *vf, struct vf_attributes *wanted,
-		    struct err *err)
+/* A VF without MAC address gets a random one each time that a driver starts it; one that takes the
+ * place of another gets that one's. */
+static int make_mac(const char *root, const struct binding_plan *plan, const struct vf *vf,
+		    struct vf_attributes *wanted, struct err *err)
 {
 	static const uint8_t zero[6];
 	struct vf_attributes now;
 	int rc;
 
 	/* A PF that tells of none takes none either. */
-	if (vf_settings(root, vf, &now, NULL) < 0 || !now.has_mac ||
-	    memcmp(now.mac, zero, sizeof(zero)) != 0)
+	if (vf_settings(root, vf, &now, NULL) < 0 || !now.has_mac)
+		return 0;
+	if (plan->has_vm_mac) {
+		memcpy(wanted->mac, plan->vm_mac, sizeof(wanted->mac));
+		wanted->has_mac = true;
+		return 0;
+	}
+	if (memcmp(now.mac, zero, sizeof(zero)) != 0)
 		return 0;
 	rc = vf_mac_make(vf, wanted->mac, err);
 	wanted->has_mac = rc == 0;
@@ -111,7 +118,7 @@ static int set_attributes(const char *root, const struct binding_plan *plan, con
 	int rc = 0;
 
 	if (plan->make_mac && !wanted.has_mac)
-		rc = make_mac(root, vf, &wanted, err);
+		rc = make_mac(root, plan, vf, &wanted, err);
 	return rc ? rc : sriov_set_attributes(vf->pf_netdev, vf->index, &wanted, err);
 }
 

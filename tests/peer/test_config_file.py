@@ -89,6 +89,7 @@ ERRORS: Dict[str, tuple] = {
     "auto_vfs_id": ("VIO4WD_AUTO_VFS=ens3:64", r"VIO4WD_AUTO_VFS.*64"),
     "num_vfs": ("VIO4WD_NUM_VFS=ens3=", r"VIO4WD_NUM_VFS.*ens3="),
     "exclude": ("VIO4WD_EXCLUDE=nonsense", r"VIO4WD_EXCLUDE.*nonsense"),
+    "spare": ("VIO4WD_SPARE_VFS=netdev:eth0", r"VIO4WD_SPARE_VFS.*netdev:eth0"),
     "alias": ("VIO4WD_ALIASES=name", r"VIO4WD_ALIASES.*name"),
     "alias_of_nothing": ("VIO4WD_ALIASES=(name=)", r"VIO4WD_ALIASES"),
     "alias_twice": ("VIO4WD_ALIASES=(n=vdev:net_null1 n=vdev:net_null2)", r"VIO4WD_ALIASES.*n"),

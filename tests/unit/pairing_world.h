@@ -17,6 +17,7 @@
 #include "manager/pairing.h"
 
 #define MAX_STEPS 64
+#define SPARE "0000:05:08.7"
 
 struct world {
 	struct pairing p;
@@ -24,7 +25,9 @@ struct world {
 	uint64_t now;
 	uint64_t alarm;
 	bool relay_up;
-	bool present;
+	bool present;	   /* the wished device */
+	bool spare;	   /* SPARE is there and free */
+	bool spare_failed; /* it could not be opened */
 	uint64_t instance; /* of the device */
 	bool ready;	   /* the device is on a driver that a relay can use */
 	bool vdpa_ready;   /* it is on one that has vDPA */
@@ -78,8 +81,10 @@ static void world_look(struct pairing *p)
 {
 	struct world *w = p->env->ctx;
 
-	p->seen.present = w->present;
-	p->seen.instance = w->instance;
+	p->seen.own = w->present;
+	p->seen.own_instance = w->instance;
+	p->seen.present = pairing_has_stand_in(p) ? w->spare : w->present;
+	p->seen.instance = pairing_has_stand_in(p) ? 1000 : w->instance;
 	p->seen.ready = p->decision.backend == POLICY_VDPA ? w->vdpa_ready : w->ready;
 	p->seen.made = w->made;
 	p->seen.made_here = w->made;
@@ -90,6 +95,23 @@ static void world_look(struct pairing *p)
 static void world_vdpa(struct pairing *p, const struct devname *device, struct policy_vdpa *vdpa)
 {
 	*vdpa = ((struct world *)p->env->ctx)->vdpa;
+}
+
+static bool world_is_spare(struct pairing *p, const struct devname *device)
+{
+	return ((struct world *)p->env->ctx)->spare && !strcmp(device->text, SPARE);
+}
+
+static bool world_find_spare(struct pairing *p, struct devname *spare)
+{
+	const struct world *w = p->env->ctx;
+
+	return w->spare && !w->spare_failed && devname_parse(spare, SPARE, NULL) == 0;
+}
+
+static void world_spare_failed(struct pairing *p, const struct err *err)
+{
+	((struct world *)p->env->ctx)->spare_failed = true;
 }
 
 static uint64_t world_stable(void *ctx)
@@ -133,6 +155,9 @@ FIXTURE_SETUP(pairing)
 		.start = world_start,
 		.admit = world_admit,
 		.look = world_look,
+		.find_spare = world_find_spare,
+		.is_spare = world_is_spare,
+		.spare_failed = world_spare_failed,
 		.vdpa = world_vdpa,
 		.stable_us = world_stable,
 		.wake_at = world_wake_at,

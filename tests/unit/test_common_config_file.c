@@ -163,6 +163,7 @@ TEST_F(file, values_survive_a_round_trip) {
 					 "VIRTIOFWD_SOCKET_OWNER=root VIRTIOFWD_SOCKET_GROUP=root\n"
 					 "VIO4WD_VF_OPTIONS=(ens3.vf1:vlan=5,qos=1 ens3:trust=1)\n"
 					 "VIO4WD_NR_HUGEPAGES=(0:1 1:2)\n"
+					 "VIO4WD_SPARE_VFS=(ens3.vf7 05:08.2=ens4)\n"
 					 "VIO4WD_EXCLUDE=(05:08.1) VIRTIOFWD_PID_DIR='/a b'\n"));
 	before = all_values(c->cfg);
 	json = config_to_json(c->cfg);
@@ -319,7 +320,7 @@ TEST_F(file, long_lists) {
 					     "VIO4WD_ALIASES",	     "VIO4WD_AUTO_VFS",
 					     "VIO4WD_NUM_VFS",	     "VIRTIOFWD_BIND_VFIO_PCI",
 					     "VIRTIOFWD_CPU_PINS",   "VIO4WD_VF_OPTIONS",
-					     "VIO4WD_NR_HUGEPAGES" };
+					     "VIO4WD_NR_HUGEPAGES",  "VIO4WD_SPARE_VFS" };
 	struct config_case *c = &self->c;
 
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {

@@ -127,6 +127,8 @@ static const struct {
 	{ "VIRTIOFWD_BIND_VFIO_PCI=ens3:3", CONFIG_USED, "VIRTIOFWD_BIND_VFIO_PCI has ens3" },
 	{ "VIRTIOFWD_BIND_VFIO_PCI=ens3:2,01:00.0,ens33", CONFIG_UNUSED, "no variable" },
 	{ "VIO4WD_AUTO_VFS=ens3:8", CONFIG_USED, "VIO4WD_AUTO_VFS has ens3:8" },
+	{ "VIO4WD_SPARE_VFS=(ens4.vf0 ens3.vf2)", CONFIG_USED, "VIO4WD_SPARE_VFS has ens3.vf2" },
+	{ "VIO4WD_SPARE_VFS=01:10.4=ens4", CONFIG_USED, "VIO4WD_SPARE_VFS has 0000:01:10.4" },
 	{ "VIO4WD_AUTO_VFS=01:00.0:61", CONFIG_USED, "VIO4WD_AUTO_VFS has 0000:01:00.0:61" },
 	{ "VIO4WD_AUTO_VFS=(ens3:62 ens4:0)", CONFIG_UNUSED, "no variable" }, /* would be id 64 */
 	{ "VIO4WD_AUTO_VFS=(ens4:0 ens3:3 ens5:6)", CONFIG_USED, "VIO4WD_AUTO_VFS has ens3:3" },

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from lib.daemon import Daemon
@@ -198,6 +198,96 @@ def test_vf_goes_and_comes(scene: Scene) -> None:
     scene.wait_serving("shadow")
     scene.daemon.rpc("remove", id=HARD)
     given_back(scene)
+    vms.check()
+
+
+def wait_stand_in(scene: Scene, spare: Optional[str]) -> None:
+    def as_wanted() -> bool:
+        relay = scene.daemon.relay(HARD)
+        return relay["stand_in"] == spare and relay["state"] == "active"
+
+    until(as_wanted, f"relay {HARD} is served by {spare or 'its own VF'}")
+
+
+def pause_of(vms: Vms, begin: float) -> float:
+    """The longest time without an answer since then, in milliseconds."""
+    times = sorted(t for vm in vms for t in list(vm.answered.values()) if t > begin)
+    return max(b - a for a, b in zip([begin, *times], times)) * 1000
+
+
+def paired_with_spare(scene: Scene, own: int, spare: int) -> str:
+    """Relay 0 has VF own, and VF spare is kept aside; its name."""
+    name = f"{scene.pf.netdev}.vf{spare}"
+    scene.daemon.write_config(
+        VIRTIOFWD_STATIC_VFS=[f"{scene.pf.netdev}.vf{own}={HARD}"], VIO4WD_SPARE_VFS=[name]
+    )
+    scene.daemon.ctl("reload")
+    scene.pf.set_vfs(2)
+    scene.daemon.wait_state(HARD, "listening")
+    refused = scene.daemon.ctl("add", "--id", SOFT, "--device", scene.pf.vf(spare).bdf, status=None)
+    assert refused.status and "VIO4WD_SPARE_VFS" in refused.err
+    return name
+
+
+def test_spare_stands_in(scene: Scene, figure: Figure) -> None:  # noqa: F811
+    """The driver of VF 0 is taken away under traffic, and it may not be bound: VF 1 takes over, and lets
+    go when VF 0 can be had again. The VM keeps its connection."""
+    scene.daemon.write_config(VIO4WD_VDPA_STABLE_SECONDS=4)  # tried again after twice that
+    spare = paired_with_spare(scene, HARD, SOFT)
+    own, other = scene.pf.vf(HARD), scene.pf.vf(SOFT)
+    assert "spare" in scene.daemon.ctl("vf", "list").out
+    before = other.driver
+    vms = scene.vms(HARD)
+    scene.wait_serving("direct")
+    vms.flow()
+    scene.daemon.write_config(VIO4WD_EXCLUDE=[own.bdf])
+    scene.daemon.ctl("reload")
+    begin = time.monotonic()
+    own.bind(KERNEL)
+    wait_stand_in(scene, spare)
+    vms.flow()
+    figure(f"until the spare serves: {pause_of(vms, begin):.0f} ms without an answer")
+    relay = scene.daemon.relay(HARD)
+    assert relay["backend"] == "software" and relay["address"] == other.bdf
+    assert f"{spare} stands in for" in relay["reason"]
+    assert f"stands in for relay {HARD}" in scene.daemon.ctl("vf", "list").out
+
+    begin = time.monotonic()
+    scene.daemon.write_config(VIO4WD_EXCLUDE=None)
+    scene.daemon.ctl("reload")
+    wait_stand_in(scene, None)
+    vms.flow()
+    figure(f"until the VF serves again: {pause_of(vms, begin):.0f} ms without an answer")
+    scene.wait_serving("shadow")
+    until(lambda: other.driver == before, "the spare is given back")
+    vms.check()
+
+
+def test_spare_stands_in_for_a_vf_that_is_gone(
+    scene: Scene, figure: Figure  # noqa: F811
+) -> None:
+    """The PF gets fewer VFs. A restarted manager finds the spare serving. The spare goes, too, when the PF
+    gets no VFs."""
+    spare = paired_with_spare(scene, own=SOFT, spare=HARD)
+    vms = scene.vms(HARD)
+    vms.flow()
+    scene.pf.set_vfs(0)
+    scene.daemon.wait_state(HARD, "absent")
+    scene.pf.set_vfs(1)
+    wait_stand_in(scene, spare)
+    assert "is gone" in scene.daemon.relay(HARD)["reason"]
+    vms.flow()
+    begin = time.monotonic()
+    scene.restart()
+    wait_stand_in(scene, spare)
+    vms.flow()
+    figure(f"a restart of the manager: {pause_of(vms, begin):.0f} ms without an answer")
+    assert pause_of(vms, begin) < 500
+    scene.pf.set_vfs(0)
+    scene.daemon.wait_state(HARD, "absent")
+    scene.pf.set_vfs(2)
+    wait_stand_in(scene, None)
+    vms.flow()
     vms.check()
 
 

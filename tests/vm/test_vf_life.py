@@ -21,6 +21,8 @@ from vf_bench import (  # noqa: F401
     bench_of_module,
     bindings,
     figure,
+    fixed_macs,
+    settings,
     wait_states,
 )
 from vms import Vms, address_of, mac_of
@@ -100,6 +102,44 @@ def remove_vfs(scene: Scene, count: int) -> str:
     text = f"{count} VFs under traffic: sriov_numvfs 0 written in {time.monotonic() - begin:.2f} s"
     scene.is_absent(count)
     return text
+
+
+def test_spare_has_the_address_of_the_vm(scene: Scene) -> None:
+    """VF 0 is taken away and may not be bound: VF 2 gets its MAC address from the PF, without which it would
+    receive nothing, and has its own again afterwards. No option tells that address any more: it is the one that
+    VF 0 had, and the manager has been restarted since it was attached."""
+    scene.begin(3)
+    changed = {
+        "VIO4WD_SPARE_VFS": ["enp1s0.vf2"], "VIO4WD_EXCLUDE": ["enp1s0.vf0"],
+        "VIO4WD_VF_OPTIONS": None, "VIO4WD_VDPA_STABLE_SECONDS": 2,
+    }  # fmt: skip
+    scene.daemon.kill()
+    scene.daemon.spawn()
+    scene.daemon.wait_ready()
+    scene.daemon.write_config(**changed)
+    scene.daemon.ctl("reload")
+    spare = scene.pf.vf(2).bdf
+    until(lambda: spare not in bindings(scene.daemon), "the spare is nobody's")
+    before = settings(scene.pf, 2)["mac"]
+    try:
+        scene.pf.vf(0).unbind()
+        until(lambda: scene.daemon.relay(0)["stand_in"] == "enp1s0.vf2", "the spare stands in")
+        wait_states(scene.daemon, 1, "active")
+        scene.vms.flow()
+        assert settings(scene.pf, 2)["mac"] == mac_of(0)
+        scene.daemon.write_config(VIO4WD_EXCLUDE=None, VIO4WD_VF_OPTIONS=fixed_macs())
+        scene.daemon.ctl("reload")
+        until(lambda: not scene.daemon.relay(0)["stand_in"], "VF 0 serves again")
+        scene.carries()
+        assert settings(scene.pf, 2)["mac"] == before
+    finally:
+        restored = {**dict.fromkeys(changed), "VIO4WD_VF_OPTIONS": fixed_macs()}
+        scene.daemon.write_config(**restored)
+        scene.daemon.ctl("reload")
+    # What is no spare any more is paired like any other.
+    scene.daemon.wait_state(2, "listening")
+    scene.pf.set_vfs(0)
+    wait_states(scene.daemon, PAIR, "absent")
 
 
 def test_numvfs_from_outside(scene: Scene, figure: Figure) -> None:

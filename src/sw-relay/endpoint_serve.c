@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
@@ -26,7 +27,6 @@
 #include "sw-relay/worker_table.h"
 
 #define BIT(n) (1ull << (n))
-#define RING_PACKED 34
 
 static bool rings_have_begun(const struct vm *vm)
 {
@@ -276,7 +276,7 @@ static void mask_features(struct endpoint *ep, const struct bridge_device *devic
 	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
 		return;
 	ep->serving.masked =
-		serving_lacks(offered, device->features) | (offered & BIT(RING_PACKED));
+		serving_lacks(offered, device->features) | (offered & BIT(VIRTIO_F_RING_PACKED));
 	if (device->max_pairs == 1)
 		ep->serving.masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, ep->serving.masked);
@@ -361,10 +361,11 @@ static json_object *masked_json(const struct endpoint *ep)
 			continue;
 		o = json_object_new_object();
 		json_object_object_add(o, "feature", json_object_new_string(name));
-		json_object_object_add(
-			o, "by",
-			json_object_new_string(
-				bit == RING_PACKED || bit == VIRTIO_NET_F_MQ ? "relay" : "device"));
+		json_object_object_add(o, "by",
+				       json_object_new_string(bit == VIRTIO_F_RING_PACKED ||
+									      bit == VIRTIO_NET_F_MQ
+								      ? "relay"
+								      : "device"));
 		json_object_array_add(list, o);
 	}
 	return list;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -64,7 +65,7 @@ uint64_t bridge_ctrl_features(const struct bridge *b)
 {
 	uint64_t features = b->device.features & CTRL_RX;
 
-	if (!(b->device.features & CTRL_VQ) || b->vm->features & BRIDGE_BIT(BRIDGE_RING_PACKED))
+	if (!(b->device.features & CTRL_VQ) || b->vm->features & BRIDGE_BIT(VIRTIO_F_RING_PACKED))
 		return 0;
 	if (b->device.max_pairs > 1)
 		features |= b->vm->features & MQ;

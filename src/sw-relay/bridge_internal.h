@@ -11,7 +11,6 @@
 #include "sw-relay/bridge.h"
 
 #define BRIDGE_BIT(n) (1ull << (n))
-#define BRIDGE_RING_PACKED 34
 
 /* bridge_memory.c */
 /* Maps the VM's memory where the VM sees it (iova is its physical address), and unmaps what is not

@@ -498,7 +498,7 @@ int bridge_shadow_prepare(struct bridge *b, struct err *err)
 	uint64_t iova = bridge_above_memory(b, SPACING);
 	int r;
 
-	if (b->vm->features & BRIDGE_BIT(BRIDGE_RING_PACKED))
+	if (b->vm->features & BRIDGE_BIT(VIRTIO_F_RING_PACKED))
 		return err_set(err, -EOPNOTSUPP, "shadow",
 			       "relay %u: the VM's rings are packed, of which there is no shadow",
 			       b->id);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
 #include <rte_common.h>
@@ -13,7 +14,6 @@
 #include "sw-relay/endpoint_internal.h"
 
 #define BIT(n) (1ull << (n))
-#define RING_PACKED 34
 
 void endpoint_face_set(struct endpoint *ep, const struct hardware_face *hardware)
 {
@@ -24,7 +24,8 @@ void endpoint_face_set(struct endpoint *ep, const struct hardware_face *hardware
 		return;
 	face->hardware = *hardware;
 	/* Where a device is in a packed ring when it has been stopped is not known. */
-	face->masked = serving_lacks(offered, hardware->features) | (offered & BIT(RING_PACKED));
+	face->masked =
+		serving_lacks(offered, hardware->features) | (offered & BIT(VIRTIO_F_RING_PACKED));
 	if (hardware->pairs == 1)
 		face->masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, face->masked);
@@ -52,10 +53,11 @@ static json_object *masked_json(uint64_t masked)
 			continue;
 		o = json_object_new_object();
 		json_object_object_add(o, "feature", json_object_new_string(name));
-		json_object_object_add(
-			o, "by",
-			json_object_new_string(
-				bit == RING_PACKED || bit == VIRTIO_NET_F_MQ ? "relay" : "device"));
+		json_object_object_add(o, "by",
+				       json_object_new_string(bit == VIRTIO_F_RING_PACKED ||
+									      bit == VIRTIO_NET_F_MQ
+								      ? "relay"
+								      : "device"));
 		json_object_array_add(list, o);
 	}
 	return list;

@@ -16,6 +16,7 @@
 
 #include <rte_ether.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
 #include "common/log.h"
@@ -27,7 +28,6 @@
 #define LARGE_FEATURES                                                                            \
 	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_UFO) | \
 	 BIT(VIRTIO_NET_F_GSO))
-#define RING_PACKED 34
 
 uint16_t endpoint_vm_queues(const struct endpoint *ep)
 {
@@ -74,7 +74,7 @@ static struct lane_config wanted_config(const struct endpoint *ep, enum lane_dir
 		.pool = ep->pool,
 		.max_frame = max_frame(ep),
 		.mergeable = features & BIT(VIRTIO_NET_F_MRG_RXBUF),
-		.packed = features & BIT(RING_PACKED),
+		.packed = features & BIT(VIRTIO_F_RING_PACKED),
 		.large = features & LARGE_FEATURES,
 	};
 

@@ -19,7 +19,6 @@
 
 #define BIT(n) (1ull << (n))
 #define PROTOCOL_FEATURES 30 /* VHOST_USER_F_PROTOCOL_FEATURES */
-#define RING_PACKED 34
 /* The library finishes these itself, whatever the device has. */
 #define LIBRARYS                                                                                \
 	(BIT(PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_CTRL_VQ) |            \
@@ -67,8 +66,8 @@ static void say(struct serving_decision *d, enum serving serving, const char *re
 /* The device cannot serve this VM. */
 static bool is_beyond(const struct serving_facts *f, struct serving_decision *d)
 {
-	const uint64_t lacking =
-		serving_lacks(f->vm_features, f->features) | (f->vm_features & BIT(RING_PACKED));
+	const uint64_t lacking = serving_lacks(f->vm_features, f->features) |
+				 (f->vm_features & BIT(VIRTIO_F_RING_PACKED));
 
 	d->serving = SERVING_SOFTWARE;
 	if (lacking) {

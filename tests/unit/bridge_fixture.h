@@ -14,8 +14,8 @@
 
 #include "fake_guest.h"
 #include "fake_vdpa_net.h"
+#include "vdpa_expect.h"
 
-#define PATH "/dev/vhost-vdpa-0"
 #define EVENTS FAKE_BIT(VIRTIO_RING_F_EVENT_IDX)
 #define GUEST_FEATURES \
 	(FAKE_BIT(VIRTIO_F_VERSION_1) | EVENTS | FAKE_BIT(VIRTIO_RING_F_INDIRECT_DESC))
@@ -74,16 +74,6 @@ FIXTURE_TEARDOWN(bridge)
 	guest_end(self->guest);
 }
 
-#define EXPECT_LOG(what)                             \
-	do {                                         \
-		EXPECT_STREQ(what, self->fake->log); \
-		self->fake->log[0] = '\0';           \
-	} while (0)
-#define EXPECT_SAID(words)                             \
-	EXPECT_NE(NULL, strstr(self->err.text, words)) \
-	{                                              \
-		TH_LOG("said: %s", self->err.text);    \
-	}
 #define EXPECT_SERVED(by) EXPECT_EQ(by, bridge_mode(self->bridge))
 #define EXPECT_POSITIONS(rx, tx)                           \
 	do {                                               \

@@ -9,8 +9,8 @@
 #include "vdpa/vhost_vdpa.h"
 
 #include "fake_vdpa.h"
+#include "vdpa_expect.h"
 
-#define PATH "/dev/vhost-vdpa-0"
 #define PAGE 4096
 #define AGREED "backend 0x17e"
 
@@ -39,16 +39,6 @@ FIXTURE_TEARDOWN(device)
 	close(self->eventfd);
 }
 
-#define EXPECT_LOG(what)                             \
-	do {                                         \
-		EXPECT_STREQ(what, self->fake->log); \
-		self->fake->log[0] = '\0';           \
-	} while (0)
-#define EXPECT_SAID(words)                             \
-	EXPECT_NE(NULL, strstr(self->err.text, words)) \
-	{                                              \
-		TH_LOG("said: %s", self->err.text);    \
-	}
 #define open_device() vhost_vdpa_open(&self->dev, PATH, &self->err)
 #define negotiate(features) vhost_vdpa_negotiate(&self->dev, features, &self->err)
 #define map(iova, pages) \

@@ -102,7 +102,8 @@ static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
 	return json;
 }
 
-/* What is to be told of a vDPA device that nothing is wrong with is who serves it, and why. */
+/* What is to be told of a vDPA device that nothing is wrong with is who serves its VM, and why;
+ * without a VM, why it was chosen. */
 static void reason_of(const struct manager *m, const struct pairing *p, char *buf, size_t size)
 {
 	const struct pairing_extra *extra = &m->extra[p->id];
@@ -113,7 +114,8 @@ static void reason_of(const struct manager *m, const struct pairing *p, char *bu
 			 "there for %u s (VIO4WD_VDPA_STABLE_SECONDS)",
 			 p->wish.name, m->cfg->vdpa_stable_s);
 	else if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
-		 !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0])
+		 !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0] &&
+		 strcmp(extra->mode, "idle") != 0)
 		snprintf(buf, size, "%s: %s", extra->mode, extra->mode_reason);
 	else
 		pairing_reason(p, buf, size);

@@ -164,11 +164,8 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 		      struct binding_plan *plan)
 {
 	struct config_vf_options options;
-	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
 
-	config_vf_options_of(m->cfg, vf_name(vf, name, sizeof(name)),
-			     pci_addr_format(&vf->addr, addr), vf->pf_netdev,
-			     pci_addr_format(&vf->pf, pf), vf->index, &options);
+	device_vf_options(m, vf, &options);
 	*plan = (struct binding_plan){
 		.addr = vf->addr,
 		.attributes = { .has_mac = options.has_mac,

@@ -217,12 +217,16 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *reques
 	r = check_free(ep, &req, err);
 	if (r < 0)
 		return r;
-	req.max_queues = ep->options.max_queues;
+	if (!req.max_queues || req.max_queues > ep->options.max_queues)
+		req.max_queues = ep->options.max_queues;
 	r = backend_attach(&req, &backend, err);
 	if (r < 0)
 		return r;
-	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, err) : take(ep, backend, err);
+	ep->queues = req.max_queues;
+	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, request->max_queues, err)
+				: take(ep, backend, err);
 	if (r < 0) {
+		ep->queues = ep->options.max_queues;
 		backend->ops->detach(backend);
 		return r;
 	}
@@ -253,6 +257,7 @@ int endpoint_do_detach(struct endpoint *ep, struct err *err)
 	/* The hardware lets go of the VM's rings before a lane drains them. */
 	if (backend->chardev[0])
 		endpoint_serve_detach(ep);
+	ep->queues = ep->options.max_queues;
 	tables_lock();
 	was = ep->device;
 	pool = ep->pool;

@@ -52,15 +52,18 @@ struct config_num_vfs { /* VIO4WD_NUM_VFS */
 	unsigned int count;
 };
 
-struct config_vf_options { /* VIO4WD_VF_OPTIONS: what the PF is told of a VF before it is used */
+struct config_vf_options { /* VIO4WD_VF_OPTIONS: what a VF is to be like when it is used */
 	char *device; /* canonical: a VF, or a PF (interface or address), which is all of its VFs */
 	bool has_mac; /* of a single VF only */
 	uint8_t mac[6];
-	int vlan;     /* 1..4094, 0: none; -1: not given, here and below */
-	int qos;      /* 0..7 */
-	int trust;    /* 0 or 1 */
-	int spoofchk; /* 0 or 1 */
+	unsigned int queues; /* pairs that its VM may have; 0: as many as there are */
+	int vlan;	     /* 1..4094, 0: none; -1: not given, here and below */
+	int qos;	     /* 0..7 */
+	int trust;	     /* 0 or 1 */
+	int spoofchk;	     /* 0 or 1 */
 };
+
+#define CONFIG_QUEUES_MAX 32 /* pairs that a VM is offered */
 
 struct config_spare { /* VIO4WD_SPARE_VFS */
 	struct devname device;

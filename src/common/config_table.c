@@ -160,12 +160,14 @@ const struct config_var config_vars[] = {
 	  .fallback = "",
 	  .late = true,
 	  .about =
-		  "What the PF is told of a VF before it is used: (ens3.vf0:mac=52:54:00:00:00:a0,"
+		  "What a VF is to be like, and its PF is told before it is used: (ens3.vf0:mac=52:54:00:00:00:a0,"
 		  "vlan=100 ens3:trust=on). DEVICE is a VF, by address or as ens3.vf0, or a PF, by "
 		  "interface or address, for all of its VFs; it ends at the last colon in front of "
 		  "the first =. An entry for the VF wins over one for its PF, and a later entry over "
 		  "an earlier one. mac is for one VF only; a VF without one gets a stable one when "
-		  "its PF holds none. vlan=0 takes the VLAN away; qos is the VLAN's priority." },
+		  "its PF holds none. vlan=0 takes the VLAN away; qos is the VLAN's priority. queues "
+		  "is how many queue pairs a VM is offered at most; hardware vDPA with fewer is not "
+		  "used." },
 	{ .name = "VIO4WD_BACKEND",
 	  .type = &config_type_choice,
 	  FIELD(backend),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * VIO4WD_VF_OPTIONS: what a PF is told of its VFs, one entry per word:
+ * VIO4WD_VF_OPTIONS: what VFs are to be like, most of which their PF is told; one entry per word:
  *
  *	DEVICE:OPTION=VALUE[,OPTION=VALUE...]
  *
@@ -74,16 +74,27 @@ static bool take_mac(struct entry *e, const char *text)
 	return false;
 }
 
-static bool take_number(struct entry *e, const char *name, const char *text, long max, int *field)
+static bool take_number(struct entry *e, const char *name, const char *text, long min, long max,
+			int *field)
 {
 	long value;
 
-	if (config_number(text, 0, max, &value) < 0) {
-		config_bad(e->p, e->word, ", where %s is %s and must be a number from 0 to %ld",
-			   name, QUOTE(text), max);
+	if (config_number(text, min, max, &value) < 0) {
+		config_bad(e->p, e->word, ", where %s is %s and must be a number from %ld to %ld",
+			   name, QUOTE(text), min, max);
 		return false;
 	}
 	*field = (int)value;
+	return true;
+}
+
+static bool take_queues(struct entry *e, const char *name, const char *text)
+{
+	int queues = 0;
+
+	if (!take_number(e, name, text, 1, CONFIG_QUEUES_MAX, &queues))
+		return false;
+	e->options->queues = (unsigned int)queues;
 	return true;
 }
 
@@ -116,8 +127,8 @@ static void unknown_option(struct entry *e, const char *name, const char *const 
 /* One "name=value"; given tells the options that were there before. */
 static bool take_option(struct entry *e, char *text, unsigned int *given)
 {
-	static const char *const names[] = { "mac", "vlan", "qos", "trust", "spoofchk" };
-	enum { MAC, VLAN, QOS, TRUST, SPOOFCHK, N };
+	static const char *const names[] = { "mac", "vlan", "qos", "trust", "spoofchk", "queues" };
+	enum { MAC, VLAN, QOS, TRUST, SPOOFCHK, QUEUES, N };
 	char *value = strchr(text, '=');
 	unsigned int which = 0;
 
@@ -137,13 +148,15 @@ static bool take_option(struct entry *e, char *text, unsigned int *given)
 	case MAC:
 		return take_mac(e, value);
 	case VLAN:
-		return take_number(e, text, value, VLAN_MAX, &e->options->vlan);
+		return take_number(e, text, value, 0, VLAN_MAX, &e->options->vlan);
 	case QOS:
-		return take_number(e, text, value, QOS_MAX, &e->options->qos);
+		return take_number(e, text, value, 0, QOS_MAX, &e->options->qos);
 	case TRUST:
 		return take_bool(e, text, value, &e->options->trust);
 	case SPOOFCHK:
 		return take_bool(e, text, value, &e->options->spoofchk);
+	case QUEUES:
+		return take_queues(e, text, value);
 	default:
 		unknown_option(e, text, names, N);
 		return false;
@@ -258,6 +271,10 @@ static void print_options(FILE *out, const struct config_vf_options *options)
 		print_option(out, &separator, "trust", states[options->trust]);
 	if (options->spoofchk >= 0)
 		print_option(out, &separator, "spoofchk", states[options->spoofchk]);
+	if (options->queues) {
+		snprintf(value, sizeof(value), "%u", options->queues);
+		print_option(out, &separator, "queues", value);
+	}
 }
 
 static struct json_object *vf_options_to_json(const struct config_var *var,
@@ -286,8 +303,9 @@ static void vf_options_clear(const struct config_var *var, struct config *cfg)
 }
 
 const struct config_type config_type_vf_options = {
-	.allowed = "DEVICE:OPTION=VALUE[,OPTION=VALUE...], several in an array; OPTION is mac, "
-		   "vlan (0 to 4094), qos (0 to 7), trust or spoofchk (on or off)",
+	.allowed =
+		"DEVICE:OPTION=VALUE[,OPTION=VALUE...], several in an array; OPTION is mac, "
+		"vlan (0 to 4094), qos (0 to 7), trust or spoofchk (on or off), queues (1 to 32)",
 	.empty = CONFIG_EMPTY_IS_VALUE,
 	.is_list = true,
 	.parse = vf_options_parse,

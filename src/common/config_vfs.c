@@ -57,6 +57,8 @@ static void merge(struct config_vf_options *merged, const struct config_vf_optio
 		merged->vlan = options->vlan;
 		merged->qos = options->qos;
 	}
+	if (options->queues)
+		merged->queues = options->queues;
 	if (options->trust >= 0)
 		merged->trust = options->trust;
 	if (options->spoofchk >= 0)

@@ -166,11 +166,8 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 	const struct own_vf *own = spares_place(m, owner, &vf->addr);
 	const struct vf *place = own ? &own->vf : vf;
 	struct config_vf_options options;
-	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
 
-	config_vf_options_of(m->cfg, vf_name(place, name, sizeof(name)),
-			     pci_addr_format(&place->addr, addr), place->pf_netdev,
-			     pci_addr_format(&place->pf, pf), place->index, &options);
+	device_vf_options(m, place, &options);
 	*plan = (struct binding_plan){
 		.addr = vf->addr,
 		.attributes = { .has_mac = options.has_mac,

@@ -29,6 +29,16 @@ bool device_resolve(const struct manager *m, const struct devname *dev, struct p
 	return facts.is_pci;
 }
 
+void device_vf_options(const struct manager *m, const struct vf *vf,
+		       struct config_vf_options *options)
+{
+	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
+
+	config_vf_options_of(m->cfg, vf_name(vf, name, sizeof(name)),
+			     pci_addr_format(&vf->addr, addr), vf->pf_netdev,
+			     pci_addr_format(&vf->pf, pf), vf->index, options);
+}
+
 bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b)
 {
 	struct pci_addr at_a, at_b;

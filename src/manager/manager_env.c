@@ -21,7 +21,6 @@
 #include "manager/vdpa_make.h"
 #include "manager/vdpas.h"
 
-#define ENDPOINT_QUEUES 32 /* most queue pairs offered to a VM */
 #define PACKET_SOCKETS_MIN 4
 #define PACKET_SOCKETS_MAX 16
 
@@ -226,7 +225,7 @@ static int start_endpoint_add(struct pairing *p, struct err *err)
 	params = json_id(p->id);
 	json_put_text(params, "socket", p->step_socket);
 	json_put_text(params, "mode", m->cfg->vhost_client ? "client" : "server");
-	json_put_int(params, "queues", ENDPOINT_QUEUES);
+	json_put_int(params, "queues", CONFIG_QUEUES_MAX);
 	json_put_int(params, "mtu", m->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY);
 	json_put_bool(params, "mrg_rxbuf", m->cfg->mrgbuf);
 	json_put_bool(params, "tso", m->cfg->tso);
@@ -249,12 +248,17 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 {
 	const struct devname *dev = pairing_target(p);
 	json_object *params = json_id(p->id);
+	struct config_vf_options options;
 	char pci[PCI_ADDR_STRLEN];
 
 	json_put_text(params, "device", dev->text);
 	json_put_text(params, "kind", relay_kind(p));
 	json_put_int(params, "mtu",
 		     manager_of(p)->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY);
+	if (facts->is_vf) {
+		device_vf_options(manager_of(p), &facts->vf, &options);
+		json_put_int(params, "queues", options.queues);
+	}
 	if (p->step_backend == POLICY_VDPA) {
 		json_put_text(params, "path", path);
 		return params;

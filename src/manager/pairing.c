@@ -623,6 +623,10 @@ int pairing_decide(struct pairing *p, const struct pairing_wish *wish, struct er
 	facts.vdpa.failed = p->vdpa_failed;
 	rc = policy_decide(&facts, &decision, err);
 	p->undecided = rc == -EAGAIN && facts.vdpa.asking;
+	/* What its management device lacks is known as long as the VF is on the driver of vDPA,
+	 * and must not be forgotten when it leaves that for software. */
+	if (!rc && wish->backend == CONFIG_BACKEND_AUTO && facts.vdpa.bound && !p->vdpa_failed[0])
+		snprintf(p->vdpa_failed, sizeof(p->vdpa_failed), "%s", decision.missing);
 	if (!rc)
 		p->decision = decision;
 	else

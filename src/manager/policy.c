@@ -18,8 +18,8 @@ static bool is_function(const struct devname *dev)
 	return dev->kind == DEVNAME_PCI || dev->kind == DEVNAME_PF_VF;
 }
 
-/* What vDPA lacks on a device, for the reason line; false: nothing. */
-static bool why_no_vdpa(const struct policy_facts *facts, char *buf, size_t size)
+/* What vDPA lacks on a device, for the reason line; "": nothing. */
+static void why_no_vdpa(const struct policy_facts *facts, char *buf, size_t size)
 {
 	const struct policy_vdpa *vdpa = &facts->vdpa;
 	const char *name = facts->device->text;
@@ -32,22 +32,24 @@ static bool why_no_vdpa(const struct policy_facts *facts, char *buf, size_t size
 		snprintf(buf, size, "vDPA was tried: %s", vdpa->failed);
 	else if (vdpa->mgmt[0] && vdpa->no_net)
 		snprintf(buf, size, "%s makes no network devices", vdpa->mgmt);
-	else if (vdpa->mgmt[0] && vdpa->max_known && vdpa->max_pairs < facts->min_pairs)
-		snprintf(buf, size, "%s offers %u queue pair%s of %u", vdpa->mgmt, vdpa->max_pairs,
-			 vdpa->max_pairs == 1 ? "" : "s", facts->min_pairs);
+	else if (vdpa->mgmt[0] && vdpa->max_known && vdpa->max_pairs < vdpa->min_pairs)
+		snprintf(buf, size,
+			 "%s offers %u queue pair%s of %u, which VIO4WD_VF_OPTIONS asks for",
+			 vdpa->mgmt, vdpa->max_pairs, vdpa->max_pairs == 1 ? "" : "s",
+			 vdpa->min_pairs);
 	else if (!vdpa->mgmt[0] && !vdpa->driver[0])
 		snprintf(buf, size, "no vDPA management device on %s", name);
 	else if (!vdpa->mgmt[0] && vdpa->bound)
 		snprintf(buf, size, "no vDPA management device on %s: its driver %s offers none",
 			 name, vdpa->driver);
 	else
-		return false;
-	return true;
+		buf[0] = '\0';
 }
 
-static int choose(const struct policy_facts *facts, const char *missing,
-		  struct policy_decision *decision, struct err *err)
+static int choose(const struct policy_facts *facts, struct policy_decision *decision,
+		  struct err *err)
 {
+	const bool missing = decision->missing[0];
 	char *reason = decision->reason;
 	const size_t size = sizeof(decision->reason);
 
@@ -56,9 +58,9 @@ static int choose(const struct policy_facts *facts, const char *missing,
 	else if (missing && facts->wanted == CONFIG_BACKEND_VDPA)
 		return err_set(err, -EOPNOTSUPP, "backend",
 			       "%s cannot be served by vDPA: %s; use the backend 'auto' or 'sw'",
-			       facts->device->text, missing);
+			       facts->device->text, decision->missing);
 	else if (missing)
-		snprintf(reason, size, "software: %s", missing);
+		snprintf(reason, size, "software: %s", decision->missing);
 	else
 		decision->backend = POLICY_VDPA;
 	return 0;
@@ -68,10 +70,9 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 		  struct err *err)
 {
 	const struct policy_vdpa *vdpa = &facts->vdpa;
-	char missing[sizeof(decision->reason) - 16];
-	const bool lacks = why_no_vdpa(facts, missing, sizeof(missing));
 	int rc;
 
+	why_no_vdpa(facts, decision->missing, sizeof(decision->missing));
 	decision->needs_port = facts->device->kind != DEVNAME_NETDEV;
 	decision->backend = POLICY_SOFTWARE;
 	decision->wanted = facts->wanted;
@@ -83,7 +84,7 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->asking)
 		return err_set(err, -EAGAIN, "backend",
 			       "waiting until the kernel has told its vDPA management devices");
-	rc = choose(facts, lacks ? missing : NULL, decision, err);
+	rc = choose(facts, decision, err);
 	if (rc || decision->backend == POLICY_SOFTWARE)
 		return rc;
 	snprintf(decision->driver, sizeof(decision->driver), "%s", vdpa->driver);

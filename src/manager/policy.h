@@ -26,6 +26,7 @@ struct policy_vdpa {
 	bool no_net;	/* mgmt makes no network devices */
 	bool max_known; /* mgmt tells how many queue pairs a device may have: */
 	unsigned int max_pairs;
+	unsigned int min_pairs;		/* that it has to have; 0: any number */
 	char driver[POLICY_DRIVER_MAX]; /* that has it, or would make mgmt; "": none is known */
 	bool bound;			/* it is on that driver */
 	const char *flaw;		/* why it is not to be used; NULL: nothing is against it */
@@ -35,15 +36,15 @@ struct policy_vdpa {
 struct policy_facts {
 	const struct devname *device;
 	enum config_backend wanted;
-	unsigned int min_pairs; /* queue pairs that vDPA has to have; 0: any number */
 	struct policy_vdpa vdpa;
 };
 
 struct policy_decision {
 	enum policy_backend backend;
-	enum config_backend wanted;	/* what it was made for */
-	bool needs_port;		/* takes one of the DPDK ports of a relay process */
-	char driver[POLICY_DRIVER_MAX]; /* for vDPA: what the function has to be on */
+	enum config_backend wanted;	    /* what it was made for */
+	bool needs_port;		    /* takes one of the DPDK ports of a relay process */
+	char driver[POLICY_DRIVER_MAX];	    /* for vDPA: what the function has to be on */
+	char missing[POLICY_TEXT_MAX - 16]; /* what vDPA lacks on the device; "": nothing */
 	char reason[POLICY_TEXT_MAX];
 };
 

@@ -28,7 +28,6 @@
 #include "udev/vdpa_driver.h"
 #include "vdpa/sysfs.h"
 
-#define MAX_PAIRS 32 /* as many as an endpoint offers to a VM */
 #define RELAY_MODE 0600
 #define VM_MODE 0660
 
@@ -208,6 +207,7 @@ static void put_driver(const struct vdpas *v, const struct vf *vf, struct policy
 void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_vdpa *facts)
 {
 	const struct manager *m = p->env->ctx;
+	struct config_vf_options options;
 	const struct vdpa_mgmtdev *mgmt;
 	struct device_facts dev;
 
@@ -218,6 +218,8 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 	facts->absent = !dev.present;
 	if (!dev.present || !dev.is_vf)
 		return;
+	device_vf_options(m, &dev.vf, &options);
+	facts->min_pairs = options.queues;
 	facts->flaw = vdpa_driver_flaw(&dev.vf);
 	mgmt = mgmt_of(m->vdpas, &dev.pci);
 	/* On a driver that hands it out it has none any more, whatever was told last. */
@@ -284,7 +286,7 @@ static void fill_plan(const struct pairing *p, const struct pci_addr *addr, stru
 	*plan = (struct vdpa_plan){
 		.addr = *addr,
 		.mtu = m->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY,
-		.max_pairs = MAX_PAIRS,
+		.max_pairs = CONFIG_QUEUES_MAX,
 		.uid = m->user.uid,
 		.gid = m->user.gid,
 		.mode = RELAY_MODE,
@@ -384,10 +386,9 @@ static void submit(struct make *make, void (*run)(struct job *job), vdpas_done_f
 	jobs_submit(make->m->jobs, &make->job);
 }
 
-/* The address that the configuration gives the VF. */
-static int plan_mac(const struct manager *m, struct vdpa_plan *plan, struct err *err)
+/* The address that the configuration gives the VF, and how many queue pairs. */
+static int plan_options(const struct manager *m, struct vdpa_plan *plan, struct err *err)
 {
-	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
 	struct config_vf_options options;
 	struct vf vf;
 	int rc;
@@ -395,11 +396,11 @@ static int plan_mac(const struct manager *m, struct vdpa_plan *plan, struct err 
 	rc = vf_read(m->root, &plan->addr, &vf, err);
 	if (rc < 0)
 		return rc;
-	config_vf_options_of(m->cfg, vf_name(&vf, name, sizeof(name)),
-			     pci_addr_format(&vf.addr, addr), vf.pf_netdev,
-			     pci_addr_format(&vf.pf, pf), vf.index, &options);
+	device_vf_options(m, &vf, &options);
 	plan->has_mac = options.has_mac;
 	memcpy(plan->mac, options.mac, sizeof(plan->mac));
+	if (options.queues)
+		plan->max_pairs = options.queues;
 	return 0;
 }
 
@@ -411,7 +412,7 @@ int vdpas_make(struct pairing *p, const struct pci_addr *addr, vdpas_done_fn don
 	int rc;
 
 	fill_plan(p, addr, &plan);
-	rc = plan_mac(p->env->ctx, &plan, err);
+	rc = plan_options(p->env->ctx, &plan, err);
 	if (rc)
 		return rc;
 	make = begin(p, "make", err);

@@ -35,7 +35,7 @@ struct backend_request {
 	unsigned int id; /* of the endpoint; endpoint_attach sets it */
 	struct devname device;
 	uint16_t mtu;	     /* 1500, or 9000 with VIRTIOFWD_JUMBO */
-	uint16_t max_queues; /* queue pairs the endpoint offers: more queues are of no use */
+	uint16_t max_queues; /* queue pairs the VM is offered: more queues are of no use */
 	int *fds;	     /* packet sockets; those that are kept are set to -1 */
 	unsigned int n_fds;
 	char chardev[64]; /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */

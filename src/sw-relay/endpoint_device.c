@@ -217,13 +217,16 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *reques
 	r = check_free(ep, &req, err);
 	if (r < 0)
 		return r;
-	req.max_queues = ep->options.max_queues;
+	if (!req.max_queues || req.max_queues > ep->options.max_queues)
+		req.max_queues = ep->options.max_queues;
 	r = backend_attach(&req, &backend, err);
 	if (r < 0)
 		return r;
+	ep->queues = req.max_queues;
 	if (req.hardware.pairs)
 		endpoint_face_set(ep, &req.hardware);
-	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, err) : take(ep, backend, err);
+	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, request->max_queues, err)
+				: take(ep, backend, err);
 	if (r < 0) {
 		endpoint_face_clear(ep);
 		backend->ops->detach(backend);

@@ -29,15 +29,15 @@ void endpoint_face_set(struct endpoint *ep, const struct hardware_face *hardware
 	if (hardware->pairs == 1)
 		face->masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, face->masked);
-	ep->queues = RTE_MIN(ep->options.max_queues, hardware->pairs);
+	ep->queues = RTE_MIN(ep->queues, hardware->pairs);
 }
 
 void endpoint_face_clear(struct endpoint *ep)
 {
+	ep->queues = ep->options.max_queues;
 	if (!ep->face.hardware.pairs)
 		return;
 	rte_vhost_driver_enable_features(ep->options.socket, ep->face.masked);
-	ep->queues = ep->options.max_queues;
 	memset(&ep->face, 0, sizeof(ep->face));
 }
 

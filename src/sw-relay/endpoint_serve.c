@@ -280,7 +280,21 @@ void endpoint_do_serve(struct endpoint *ep)
 		tell(ep, d.serving, d.reason, now_us());
 }
 
-int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct err *err)
+/* It may have been made with fewer than it was asked for, or by somebody else. */
+static int check_pairs(const struct backend *backend, const struct bridge_device *device,
+		       uint16_t min_pairs, struct err *err)
+{
+	if (device->max_pairs >= min_pairs)
+		return 0;
+	return err_set(err, -EOPNOTSUPP, "queues",
+		       "%s: its vDPA device %s has %u queue pair%s of %u, which VIO4WD_VF_OPTIONS "
+		       "asks for; ask for fewer, or use the backend 'auto' or 'sw'",
+		       backend->device, device->path, device->max_pairs,
+		       device->max_pairs == 1 ? "" : "s", min_pairs);
+}
+
+int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t min_pairs,
+			  struct err *err)
 {
 	struct bridge_device device;
 	struct rte_mempool *old;
@@ -289,6 +303,11 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, struct e
 	if (r < 0)
 		return r;
 	bridge_get_device(&ep->bridge, &device);
+	r = check_pairs(backend, &device, min_pairs, err);
+	if (r < 0) {
+		bridge_drop_device(&ep->bridge);
+		return r;
+	}
 	memcpy(backend->mac.addr_bytes, device.mac, sizeof(device.mac));
 	backend->link_up = device.link;
 	memset(&ep->serving, 0, sizeof(ep->serving));

@@ -220,9 +220,20 @@ static int read_hardware(json_object *params, struct hardware_face *hardware, st
 	return r;
 }
 
+/* How many queue pairs are asked for; without a number as many as the endpoint offers. */
+static int read_queues(json_object *params, uint16_t *queues, struct err *err)
+{
+	int64_t n = 0;
+	int r = 0;
+
+	if (json_object_object_get_ex(params, "queues", NULL))
+		r = param_int(params, "queues", 0, ENDPOINT_MAX_QUEUES, &n, err);
+	*queues = (uint16_t)n;
+	return r;
+}
+
 static int do_attach(struct method_call *call, struct err *err)
 {
-	/* max_queues: the endpoint knows how many it offers */
 	struct backend_request req = { .fds = call->fds, .n_fds = call->n_fds };
 	unsigned int id = 0;
 	int r;
@@ -237,6 +248,9 @@ static int do_attach(struct method_call *call, struct err *err)
 	if (r < 0)
 		return r;
 	r = read_hardware(call->params, &req.hardware, err);
+	if (r < 0)
+		return r;
+	r = read_queues(call->params, &req.max_queues, err);
 	if (r < 0)
 		return r;
 	endpoint_attach(id, &req, device_done, take_ptr(call->answer));

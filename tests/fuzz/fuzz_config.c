@@ -31,7 +31,8 @@ static void use_vf_options(const struct config *cfg, const struct config_vf_opti
 	config_vf_options_of(cfg, options->device, NULL, NULL, NULL, 0, &merged);
 	must(merged.has_mac >= options->has_mac && (merged.vlan >= 0) >= (options->vlan >= 0) &&
 	     (merged.trust >= 0) >= (options->trust >= 0) &&
-	     (merged.spoofchk >= 0) >= (options->spoofchk >= 0));
+	     (merged.spoofchk >= 0) >= (options->spoofchk >= 0) &&
+	     (merged.queues > 0) >= (options->queues > 0));
 	must(merged.qos < 0 || merged.vlan > 0);
 	config_use_of(cfg, options->device, NULL, options->device, NULL, 0, why);
 	must(text_is_clean(why));

@@ -139,6 +139,8 @@ static const struct {
 	{ "VIO4WD_VF_OPTIONS=01:10.0:spoofchk=NO,qos=7,mac=02:00:00:00:00:01,trust=1,vlan=4094",
 	  "VIO4WD_VF_OPTIONS",
 	  "[\"0000:01:10.0:mac=02:00:00:00:00:01,vlan=4094,qos=7,trust=on,spoofchk=off\"]" },
+	{ "VIO4WD_VF_OPTIONS=(ens3:queues=32 ens3.vf0:queues=1,trust=on)", "VIO4WD_VF_OPTIONS",
+	  "[\"ens3:queues=32\",\"ens3.vf0:trust=on,queues=1\"]" },
 	{ "VIO4WD_VF_OPTIONS=(01:00.0.vf3:vlan=0 pci_0000_01_00_0:trust=y netdev:e1:trust=False)",
 	  "VIO4WD_VF_OPTIONS",
 	  "[\"0000:01:00.0.vf3:vlan=0\",\"0000:01:00.0:trust=on\",\"e1:trust=off\"]" },

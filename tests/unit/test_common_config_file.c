@@ -155,16 +155,17 @@ TEST_F(file, values_survive_a_round_trip) {
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	ASSERT_EQ(0, config_case_read(c, "VIRTIOFWD_STATIC_VFS=(a=1 'vdev:net_null0,x=$y=2')\n"
-					 "VIO4WD_ALIASES=(a=netdev:eth0 0:0.1=ens3.vf2)\n"
-					 "VIRTIOFWD_CPU_PINS='1:1,2;2:2'\n"
-					 "VIRTIOFWD_BIND_VFIO_PCI=ens3:4,01:02.3\n"
-					 "VIO4WD_AUTO_VFS=ens3:8 VIO4WD_NUM_VFS=ens3=8\n"
-					 "VIRTIOFWD_SOCKET_OWNER=root VIRTIOFWD_SOCKET_GROUP=root\n"
-					 "VIO4WD_VF_OPTIONS=(ens3.vf1:vlan=5,qos=1 ens3:trust=1)\n"
-					 "VIO4WD_NR_HUGEPAGES=(0:1 1:2)\n"
-					 "VIO4WD_SPARE_VFS=(ens3.vf7 05:08.2=ens4)\n"
-					 "VIO4WD_EXCLUDE=(05:08.1) VIRTIOFWD_PID_DIR='/a b'\n"));
+	ASSERT_EQ(0, config_case_read(
+			     c, "VIRTIOFWD_STATIC_VFS=(a=1 'vdev:net_null0,x=$y=2')\n"
+				"VIO4WD_ALIASES=(a=netdev:eth0 0:0.1=ens3.vf2)\n"
+				"VIRTIOFWD_CPU_PINS='1:1,2;2:2'\n"
+				"VIRTIOFWD_BIND_VFIO_PCI=ens3:4,01:02.3\n"
+				"VIO4WD_AUTO_VFS=ens3:8 VIO4WD_NUM_VFS=ens3=8\n"
+				"VIRTIOFWD_SOCKET_OWNER=root VIRTIOFWD_SOCKET_GROUP=root\n"
+				"VIO4WD_VF_OPTIONS=(ens3.vf1:vlan=5,qos=1 ens3:trust=1,queues=4)\n"
+				"VIO4WD_NR_HUGEPAGES=(0:1 1:2)\n"
+				"VIO4WD_SPARE_VFS=(ens3.vf7 05:08.2=ens4)\n"
+				"VIO4WD_EXCLUDE=(05:08.1) VIRTIOFWD_PID_DIR='/a b'\n"));
 	before = all_values(c->cfg);
 	json = config_to_json(c->cfg);
 	json_object_object_foreach(json, name, value) {

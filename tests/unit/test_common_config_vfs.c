@@ -26,7 +26,8 @@ FIXTURE_TEARDOWN(vfs)
 #define PF_ADDRESS "0000:01:00.0"
 #define INDEX 2
 
-/* Options as "mac vlan qos trust spoofchk", with - for what is not set. */
+/* Options as "mac vlan qos trust spoofchk", with - for what is not set, and queues when they are.
+ */
 static const char *options_text(const struct config_vf_options *o, char buf[64])
 {
 	int len = 0;
@@ -41,6 +42,8 @@ static const char *options_text(const struct config_vf_options *o, char buf[64])
 		len += values[i] < 0 ? sprintf(buf + len, " -")
 				     : sprintf(buf + len, " %d", values[i]);
 	}
+	if (o->queues)
+		sprintf(buf + len, " q%u", o->queues);
 	return buf;
 }
 
@@ -68,6 +71,10 @@ static const struct {
 	{ "ens3:vlan=5,qos=3 ens3.vf2:vlan=6", "- 6 - - -" },
 	{ "ens3:vlan=5,qos=3 ens3.vf2:trust=on", "- 5 3 1 -" },
 	{ "ens3:vlan=5,qos=3 ens3.vf2:vlan=0", "- 0 - - -" },
+	/* any number that is there is asked for, unless one is given */
+	{ "ens3:queues=4,trust=on", "- - - 1 - q4" },
+	{ "ens3:queues=4 01:10.4:queues=2", "- - - - - q2" },
+	{ "ens3.vf1:queues=4", "- - - - -" },
 	/* an address that turns out to be the PF's: no MAC for all of its VFs */
 	{ "01:00.0:" MAC(1) ",vlan=5", "- 5 - - -" },
 };

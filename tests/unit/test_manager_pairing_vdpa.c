@@ -170,6 +170,46 @@ TEST_F(pairing, failed_bind_for_vdpa_is_done_without) {
 	EXPECT_EQ(POLICY_SOFTWARE, self->p->seen.backend);
 }
 
+/* On vfio-pci it has no management device any more: it is not bound to and fro for that. */
+TEST_F(pairing, fewer_queue_pairs_are_remembered) {
+	struct world *w = &self->w;
+	char reason[200];
+
+	offered(w);
+	w->vdpa.min_pairs = 4;
+	w->vdpa.max_known = true;
+	w->vdpa.max_pairs = 1;
+	add(w, CONFIG_BACKEND_AUTO);
+	EXPECT_TRUE(bound(w));
+	EXPECT_EQ(STEP_BIND, self->p->step);
+	EXPECT_TRUE(bound_to_vfio(w));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(0, w->answer.code);
+	pairing_reason(self->p, reason, sizeof(reason));
+	EXPECT_NE(NULL, strstr(reason, "software: vDPA was tried: pci/" VF " offers 1 queue pair "
+				       "of 4"))
+	{
+		TH_LOG("%s", reason);
+	}
+	pairing_run(self->p);
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
+TEST_F(pairing, fewer_queue_pairs_are_refused) {
+	struct world *w = &self->w;
+
+	offered(w);
+	w->vdpa.min_pairs = 4;
+	w->vdpa.max_known = true;
+	w->vdpa.max_pairs = 1;
+	add(w, CONFIG_BACKEND_VDPA);
+	EXPECT_TRUE(bound(w));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EOPNOTSUPP, w->answer.code);
+	EXPECT_NE(NULL, strstr(w->answer.text, "1 queue pair of 4"));
+	EXPECT_FALSE(self->p->wish.has_device);
+}
+
 TEST_F(pairing, half_made_vdpa_goes_when_software_serves) {
 	struct world *w = &self->w;
 

@@ -52,25 +52,33 @@ static const struct {
 	  MGMT " makes no network devices" },
 	{ VF,
 	  AUTO,
-	  { .mgmt = MGMT, .max_known = true, .max_pairs = 1 },
+	  { .mgmt = MGMT, .min_pairs = 4, .max_known = true, .max_pairs = 1 },
 	  0,
 	  POLICY_SOFTWARE,
 	  true,
-	  MGMT " offers 1 queue pair of 4" },
+	  MGMT " offers 1 queue pair of 4, which VIO4WD_VF_OPTIONS asks for" },
 	{ VF,
 	  VDPA,
-	  { .mgmt = MGMT, .max_known = true, .max_pairs = 2 },
+	  { .mgmt = MGMT, .min_pairs = 4, .max_known = true, .max_pairs = 2 },
 	  -EOPNOTSUPP,
 	  0,
 	  true,
 	  "2 queue pairs of 4" },
 	{ VF,
 	  AUTO,
-	  { .mgmt = MGMT, .max_known = true, .max_pairs = 4 },
+	  { .mgmt = MGMT, .min_pairs = 4, .max_known = true, .max_pairs = 4 },
 	  0,
 	  POLICY_VDPA,
 	  true,
 	  "offers it" },
+	{ VF,
+	  VDPA,
+	  { .mgmt = MGMT, .max_known = true, .max_pairs = 1 },
+	  0,
+	  POLICY_VDPA,
+	  true,
+	  "offers it" },
+	{ VF, VDPA, { .mgmt = MGMT, .min_pairs = 4 }, 0, POLICY_VDPA, true, "offers it" },
 	/* A driver that would make one. */
 	{ VF,
 	  AUTO,
@@ -121,9 +129,7 @@ TEST(every_row)
 {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct policy_decision decision = { 0 };
-		struct policy_facts facts = { .wanted = table[i].wanted,
-					      .min_pairs = 4,
-					      .vdpa = table[i].vdpa };
+		struct policy_facts facts = { .wanted = table[i].wanted, .vdpa = table[i].vdpa };
 		struct devname device;
 		struct err err = { 0 };
 

@@ -265,6 +265,8 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	case DEVNAME_PCI:
 	case DEVNAME_PF_VF:
 		json_put_text(params, "pci", pci_addr_format(&facts->pci, pci));
+		if (p->step_backend == POLICY_DPDK_VDPA)
+			json_put_text(params, "vdpa_args", p->decision.dpdk_args);
 		break;
 	}
 	return params;

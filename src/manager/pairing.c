@@ -595,8 +595,8 @@ static void decide_as_attached(struct pairing *p)
 	p->decision.backend = p->seen.backend;
 	p->decision.wanted = p->wish.backend;
 	p->decision.needs_port = p->wish.device.kind != DEVNAME_NETDEV;
-	/* Software has no modes that a relay would have to be told. */
-	if (p->seen.backend == POLICY_SOFTWARE)
+	/* All but the kernel's vDPA has no modes that a relay would have to be told. */
+	if (p->seen.backend != POLICY_VDPA)
 		p->seen.mode_told = p->wish.backend;
 }
 

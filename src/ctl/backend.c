@@ -76,6 +76,8 @@ const struct ctl_command ctl_backend = {
 		"A device that is attached by vDPA stays attached and changes its mode, if it can be\n"
 		"paused. Any other one is detached, gets another driver and is attached again; the VM\n"
 		"stays connected, and has no link meanwhile. The choice lasts until the pairing is\n"
-		"removed.\n\n",
+		"removed.\n\n"
+		"For a VF that only DPDK has a vDPA driver for, vdpa uses that (dpdk-vdpa): the VM is\n"
+		"served when it connects the next time, and leaving it closes the VM's connection.\n\n",
 	.run = run,
 };

@@ -43,7 +43,8 @@ static void print_vdpa(json_object *vdpa)
 {
 	if (!vdpa)
 		return;
-	line("vDPA device", "%s, %s", json_text(vdpa, "device"), json_text(vdpa, "path"));
+	if (json_at(vdpa, "device"))
+		line("vDPA device", "%s, %s", json_text(vdpa, "device"), json_text(vdpa, "path"));
 	line("mode", "%s (%s)", json_text(vdpa, "mode"), json_text(vdpa, "mode_reason"));
 	if (json_number(vdpa, "switches") > 0)
 		line("switches", "%.0f, the last with a pause of %.1f ms",

@@ -275,9 +275,11 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	case DEVNAME_PF_VF:
 		json_put_text(params, "pci", pci_addr_format(&facts->pci, pci));
 		/* A VM that software serves may be moved to hardware. */
-		if (facts->is_vf)
+		if (facts->is_vf && p->step_backend == POLICY_SOFTWARE)
 			json_object_object_add(params, "hardware",
 					       vdpas_hardware(manager_of(p)->vdpas, &facts->vf));
+		if (p->step_backend == POLICY_DPDK_VDPA)
+			json_put_text(params, "vdpa_args", p->decision.dpdk_args);
 		break;
 	}
 	return params;

@@ -652,8 +652,8 @@ static void decide_as_attached(struct pairing *p)
 	p->decision.backend = p->seen.backend;
 	p->decision.wanted = pairing_target_backend(p);
 	p->decision.needs_port = pairing_target(p)->kind != DEVNAME_NETDEV;
-	/* Software has no modes that a relay would have to be told. */
-	if (p->seen.backend == POLICY_SOFTWARE)
+	/* All but the kernel's vDPA has no modes that a relay would have to be told. */
+	if (p->seen.backend != POLICY_VDPA)
 		p->seen.mode_told = p->wish.backend;
 }
 

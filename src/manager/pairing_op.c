@@ -272,7 +272,7 @@ static int check_backend(const struct pairing *p, struct err *err)
 		return !p->seen.present || !p->wish.socket[0] || p->wish.handed_out;
 	return p->seen.backend == p->decision.backend &&
 	       p->decision.wanted == pairing_target_backend(p) &&
-	       (p->seen.backend == POLICY_SOFTWARE || p->seen.mode_told == (int)p->wish.backend);
+	       (p->seen.backend != POLICY_VDPA || p->seen.mode_told == (int)p->wish.backend);
 }
 
 static bool opening(const struct pairing *p)

@@ -46,6 +46,18 @@ static void why_no_vdpa(const struct policy_facts *facts, char *buf, size_t size
 		buf[0] = '\0';
 }
 
+/*
+ * The kernel's vDPA comes first: with it a VM is served whenever it connected, goes to software and
+ * back, and is migrated. So DPDK's has to be asked for.
+ */
+static void choose_dpdk(const struct policy_facts *facts, struct policy_decision *decision)
+{
+	decision->backend = POLICY_DPDK_VDPA;
+	decision->dpdk_args = facts->vdpa.dpdk_args;
+	snprintf(decision->reason, sizeof(decision->reason),
+		 "dpdk-vdpa: asked for; a vDPA driver of DPDK takes %s", facts->device->text);
+}
+
 static int choose(const struct policy_facts *facts, struct policy_decision *decision,
 		  struct err *err)
 {
@@ -55,6 +67,8 @@ static int choose(const struct policy_facts *facts, struct policy_decision *deci
 
 	if (facts->wanted == CONFIG_BACKEND_SW)
 		snprintf(reason, size, "software: asked for");
+	else if (missing && facts->wanted == CONFIG_BACKEND_VDPA && facts->vdpa.dpdk_args)
+		choose_dpdk(facts, decision);
 	else if (missing && facts->wanted == CONFIG_BACKEND_VDPA)
 		return err_set(err, -EOPNOTSUPP, "backend",
 			       "%s cannot be served by vDPA: %s; use the backend 'auto' or 'sw'",
@@ -77,6 +91,7 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 	decision->backend = POLICY_SOFTWARE;
 	decision->wanted = facts->wanted;
 	decision->driver[0] = '\0';
+	decision->dpdk_args = NULL;
 	if (is_function(facts->device) && facts->wanted != CONFIG_BACKEND_SW && vdpa->absent)
 		return err_set(err, -EAGAIN, "backend",
 			       "%s does not exist yet: what it offers is not known",
@@ -85,7 +100,7 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 		return err_set(err, -EAGAIN, "backend",
 			       "waiting until the kernel has told its vDPA management devices");
 	rc = choose(facts, decision, err);
-	if (rc || decision->backend == POLICY_SOFTWARE)
+	if (rc || decision->backend != POLICY_VDPA)
 		return rc;
 	snprintf(decision->driver, sizeof(decision->driver), "%s", vdpa->driver);
 	if (vdpa->mgmt[0])
@@ -99,5 +114,9 @@ int policy_decide(const struct policy_facts *facts, struct policy_decision *deci
 
 const char *policy_backend_name(enum policy_backend backend)
 {
-	return backend == POLICY_VDPA ? "vdpa" : "software";
+	static const char *const names[] = { [POLICY_SOFTWARE] = "software",
+					     [POLICY_VDPA] = "vdpa",
+					     [POLICY_DPDK_VDPA] = "dpdk-vdpa" };
+
+	return names[backend];
 }

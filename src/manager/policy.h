@@ -16,7 +16,9 @@
 #define POLICY_TEXT_MAX 160
 #define POLICY_DRIVER_MAX 64
 
-enum policy_backend { POLICY_SOFTWARE, POLICY_VDPA };
+/* POLICY_DPDK_VDPA: the VF is on the driver that it has for software, and a vDPA driver of DPDK
+ * gives it the VM's rings. */
+enum policy_backend { POLICY_SOFTWARE, POLICY_VDPA, POLICY_DPDK_VDPA };
 
 /* What is known of the vDPA of a device; all zero: it is no PCI function, or does not exist. */
 struct policy_vdpa {
@@ -30,6 +32,7 @@ struct policy_vdpa {
 	char driver[POLICY_DRIVER_MAX]; /* that has it, or would make mgmt; "": none is known */
 	bool bound;			/* it is on that driver */
 	const char *flaw;		/* why it is not to be used; NULL: nothing is against it */
+	const char *dpdk_args;		/* of a vDPA driver of DPDK that takes it; NULL: none */
 	const char *failed;		/* what came of the last try; "" or NULL: it did not fail */
 };
 
@@ -45,6 +48,7 @@ struct policy_decision {
 	bool needs_port;		    /* takes one of the DPDK ports of a relay process */
 	char driver[POLICY_DRIVER_MAX];	    /* for vDPA: what the function has to be on */
 	char missing[POLICY_TEXT_MAX - 16]; /* what vDPA lacks on the device; "": nothing */
+	const char *dpdk_args;		    /* for DPDK's: what its driver wants to be told */
 	char reason[POLICY_TEXT_MAX];
 };
 
@@ -55,6 +59,6 @@ struct policy_decision {
 int policy_decide(const struct policy_facts *facts, struct policy_decision *decision,
 		  struct err *err);
 
-const char *policy_backend_name(enum policy_backend backend); /* "software", "vdpa" */
+const char *policy_backend_name(enum policy_backend backend); /* "software", "vdpa", "dpdk-vdpa" */
 
 #endif

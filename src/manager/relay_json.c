@@ -79,21 +79,28 @@ static void put_masked(json_object *json, const struct manager *m, const struct 
 	json_put_shared(json, "masked", json_get_member(device, "masked", json_type_array));
 }
 
+static bool hardware_serves(const struct pairing *p)
+{
+	return p->seen.device.text[0] && p->seen.backend != POLICY_SOFTWARE;
+}
+
 /* Attached by vDPA: who serves the rings, and what is known of the device; else null. */
 static json_object *vdpa_json(const struct manager *m, const struct pairing *p)
 {
 	const struct pairing_extra *extra = &m->extra[p->id];
 	json_object *device = json_get_member(sampler_endpoint_json(m->sampler, p->id), "device",
 					      json_type_object);
+	/* DPDK's has neither a name nor a file. */
+	const bool dpdk = p->seen.backend == POLICY_DPDK_VDPA;
 	char name[VDPA_NAME_MAX], path[VDPA_PATH_MAX];
 	json_object *json;
 
-	if (!pairing_is_handed_out(p) &&
-	    (!p->seen.device.text[0] || p->seen.backend != POLICY_VDPA))
+	if (!pairing_is_handed_out(p) && !hardware_serves(p))
 		return NULL;
 	json = json_object_new_object();
-	json_put_text(json, "device", vdpa_name(p->id, name));
-	json_put_text(json, "path", vdpas_path(p, path, sizeof(path), NULL) < 0 ? NULL : path);
+	json_put_text(json, "device", dpdk ? NULL : vdpa_name(p->id, name));
+	json_put_text(json, "path",
+		      dpdk || vdpas_path(p, path, sizeof(path), NULL) < 0 ? NULL : path);
 	json_put_text(json, "mode", p->wish.handed_out ? NULL : extra->mode);
 	json_put_text(json, "mode_reason", p->wish.handed_out ? NULL : extra->mode_reason);
 	json_put_shared(json, "switches", json_get_member(device, "switches", json_type_int));
@@ -113,9 +120,8 @@ static void reason_of(const struct manager *m, const struct pairing *p, char *bu
 			 "software: %s was lost and is back; hardware serves when it has been "
 			 "there for %u s (VIO4WD_VDPA_STABLE_SECONDS)",
 			 p->wish.name, m->cfg->vdpa_stable_s);
-	else if (p->seen.device.text[0] && p->seen.backend == POLICY_VDPA && p->seen.link &&
-		 !pairing_failure(p) && !p->waiting[0] && extra->mode_reason[0] &&
-		 strcmp(extra->mode, "idle") != 0)
+	else if (hardware_serves(p) && p->seen.link && !pairing_failure(p) && !p->waiting[0] &&
+		 extra->mode_reason[0] && strcmp(extra->mode, "idle") != 0)
 		snprintf(buf, size, "%s: %s", extra->mode, extra->mode_reason);
 	else
 		pairing_reason(p, buf, size);

@@ -21,8 +21,7 @@
 #include "manager/relay_user.h"
 #include "wire/rpc.h"
 
-#define RELAY_VDPA_DRIVER "vhost_vdpa" /* of a device that is attached by vDPA */
-#define RELAY_PORTS_DEFAULT 32	       /* until hello says */
+#define RELAY_PORTS_DEFAULT 32 /* until hello says */
 /* A relay that takes longer to answer is killed and started again. */
 #define RELAY_CALL_TIMEOUT_MS 10000
 #define RELAY_START_TIMEOUT_MS 30000   /* the first answer: hugepages take their time */

@@ -151,6 +151,14 @@ static void lose(struct manager *m, struct pairing *p, const char *why)
 	pairing_relay_lost(p, why);
 }
 
+/* By the relay's own name of it. */
+static enum policy_backend backend_of(const char *name)
+{
+	if (!strcmp(name, policy_backend_name(POLICY_DPDK_VDPA)))
+		return POLICY_DPDK_VDPA;
+	return strcmp(name, policy_backend_name(POLICY_VDPA)) ? POLICY_SOFTWARE : POLICY_VDPA;
+}
+
 static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *endpoint)
 {
 	const int64_t id = json_get_int(endpoint, "id", -1);
@@ -169,8 +177,7 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		log_warning("relay %lld: %s", (long long)id, err.text);
 		name = NULL;
 	}
-	backend = strcmp(json_get_text(device, "driver", ""), RELAY_VDPA_DRIVER) ? POLICY_SOFTWARE
-										 : POLICY_VDPA;
+	backend = backend_of(json_get_text(device, "backend", ""));
 	if (name)
 		spares_keep_mac(&m->pairings[id], dev.text, json_get_text(device, "mac", NULL));
 	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL, backend,

@@ -194,7 +194,12 @@ static void put_mgmt(const struct vdpa_mgmtdev *mgmt, struct policy_vdpa *facts)
 static void put_driver(const struct vdpas *v, const struct vf *vf, struct policy_vdpa *facts)
 {
 	const struct vdpa_driver *driver = vdpa_driver_of(v->m->root, vf);
-	const char *name = driver ? driver->driver : facts->mgmt[0] ? vf->driver : "";
+	const char *name;
+
+	/* Where the kernel's driver is not there, DPDK's may do. */
+	if (driver && facts->dpdk_args && module_find(v->m->root, "pci", driver->driver, NULL) < 0)
+		driver = NULL;
+	name = driver ? driver->driver : facts->mgmt[0] ? vf->driver : "";
 
 	snprintf(facts->driver, sizeof(facts->driver), "%s", name);
 	facts->bound = driver && !strcmp(vf->driver, driver->driver) &&
@@ -221,6 +226,9 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 	device_vf_options(m, &dev.vf, &options);
 	facts->min_pairs = options.queues;
 	facts->flaw = vdpa_driver_flaw(&dev.vf);
+	/* It has no file that could be handed out. */
+	if (!p->wish.handed_out)
+		facts->dpdk_args = vdpa_driver_dpdk_args(m->root, &dev.vf);
 	mgmt = mgmt_of(m->vdpas, &dev.pci);
 	/* On a driver that hands it out it has none any more, whatever was told last. */
 	if (mgmt && !device_node_of_driver(dev.vf.driver))

@@ -10,6 +10,7 @@
 
 static const struct backend_ops *const table[] = {
 	&backend_vdpa_ops,
+	&backend_dpdk_vdpa_ops,
 	&backend_packet_ops,
 	&backend_port_ops,
 };

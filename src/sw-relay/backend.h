@@ -7,6 +7,8 @@
  *   port    any DPDK ethdev (virtual devices, VFs on vfio-pci)         backend_port.c
  *   vdpa    a kernel vDPA device: hardware that works on the VM's rings
  *           (endpoint_serve.h), and a port while it cannot               backend_vdpa.c
+ *   dpdk-vdpa  a PCI function on vfio-pci that a vDPA driver of DPDK
+ *           takes: the vhost library gives it the VM's rings         backend_dpdk_vdpa.c
  *   packet  a Linux network interface through packet sockets that the
  *           manager opened (the relay has no right to)                 backend_packet.c
  *
@@ -29,6 +31,7 @@
 #include "sw-relay/endpoint_face.h"
 
 struct backend;
+struct rte_vdpa_device;
 
 /* What the manager asks to be attached. */
 struct backend_request {
@@ -38,7 +41,8 @@ struct backend_request {
 	uint16_t max_queues; /* queue pairs the VM is offered: more queues are of no use */
 	int *fds;	     /* packet sockets; those that are kept are set to -1 */
 	unsigned int n_fds;
-	char chardev[64]; /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */
+	char chardev[64];   /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */
+	char vdpa_args[32]; /* devargs of a vDPA driver of DPDK, which is to take it; else "" */
 	struct hardware_face hardware; /* that may serve the VM later; pairs 0: none */
 };
 
@@ -94,13 +98,14 @@ struct backend {
 	const struct backend_ops *ops;
 	unsigned int id; /* of the endpoint, for service_device_changed() */
 	/* Set before service_device_changed() is called: */
-	const char *_Atomic error; /* NULL, or why the device no longer works: static text */
-	_Atomic bool gone;	   /* with an error: nothing but detach is of use any more */
-	_Atomic bool reset;	   /* has to be stopped and started to work again */
-	char device[DEVNAME_MAX];  /* canonical */
-	char chardev[64];	   /* of hardware vDPA: endpoint_serve.c is in charge; else "" */
-	uint16_t pairs;		   /* of hardware vDPA: queue pairs that its port gets */
-	_Atomic bool link_up;	   /* of hardware vDPA, while it serves the VM itself */
+	const char *_Atomic error;    /* NULL, or why the device no longer works: static text */
+	_Atomic bool gone;	      /* with an error: nothing but detach is of use any more */
+	_Atomic bool reset;	      /* has to be stopped and started to work again */
+	char device[DEVNAME_MAX];     /* canonical */
+	char chardev[64];	      /* of hardware vDPA: endpoint_serve.c is in charge; else "" */
+	struct rte_vdpa_device *vdpa; /* of DPDK: endpoint_dpdk_vdpa.c is in charge; else NULL */
+	uint16_t pairs; /* of hardware vDPA: queue pairs that its port gets; of DPDK's: it has */
+	_Atomic bool link_up; /* of hardware vDPA, while it serves the VM itself */
 	char driver[32];
 	int port;		/* ethdev port number, or -1 */
 	uint16_t rx_queues;	/* R, those in use */
@@ -120,6 +125,7 @@ struct backend {
 };
 
 extern const struct backend_ops backend_vdpa_ops;
+extern const struct backend_ops backend_dpdk_vdpa_ops;
 extern const struct backend_ops backend_port_ops;
 extern const struct backend_ops backend_packet_ops;
 

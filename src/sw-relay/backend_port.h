@@ -5,6 +5,7 @@
 #ifndef VIO4WD_RELAY_BACKEND_PORT_H
 #define VIO4WD_RELAY_BACKEND_PORT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -48,6 +49,12 @@ static inline struct port_backend *port_backend(struct backend *backend)
 {
 	return container_of(backend, struct port_backend, base);
 }
+
+/* Held while a device is plugged into DPDK or unplugged, by whichever backend. */
+extern pthread_mutex_t port_bus_lock;
+/* EAL looks for VFIO when it starts; its modules may have been loaded for a device since. With the
+ * lock held. */
+void port_enable_vfio(void);
 
 /* backend_port_open.c; see struct backend_ops. */
 int port_attach(const struct backend_request *req, struct backend **backend, struct err *err);

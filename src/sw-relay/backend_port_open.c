@@ -30,7 +30,7 @@
 #define RING_MANY 256	 /* when there are four queues or more */
 #define VLAN_TAGS 8
 
-static pthread_mutex_t bus_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t port_bus_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uint16_t ring_size(uint16_t preferred, const struct rte_eth_desc_lim *lim, uint16_t queues)
 {
@@ -125,8 +125,7 @@ void port_check_alive(struct port_backend *p)
 		bars_blind(&p->base);
 }
 
-/* EAL looks for VFIO when it starts; its modules may have been loaded for this very device. */
-static void enable_vfio(void)
+void port_enable_vfio(void)
 {
 	if (!rte_vfio_is_enabled("vfio"))
 		rte_vfio_enable("vfio");
@@ -245,18 +244,18 @@ static int plug(struct port_backend *p, const struct devname *dev, struct err *e
 	r = check(p, dev, &facts, err);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&bus_lock);
+	pthread_mutex_lock(&port_bus_lock);
 	if (p->vfio)
-		enable_vfio();
+		port_enable_vfio();
 	if (p->vfio && dma_any_open()) {
 		vfio_ahead_join(&ahead, p->name);
-		pthread_mutex_unlock(&bus_lock);
+		pthread_mutex_unlock(&port_bus_lock);
 		vfio_ahead_open(&ahead);
-		pthread_mutex_lock(&bus_lock);
+		pthread_mutex_lock(&port_bus_lock);
 	}
 	r = hotplug(p, dev, args, &facts, err);
 	vfio_ahead_end(&ahead, r == 0);
-	pthread_mutex_unlock(&bus_lock);
+	pthread_mutex_unlock(&port_bus_lock);
 	return r;
 }
 
@@ -264,13 +263,13 @@ static void unplug(struct port_backend *p)
 {
 	int r;
 
-	pthread_mutex_lock(&bus_lock);
+	pthread_mutex_lock(&port_bus_lock);
 	r = rte_eal_hotplug_remove(p->bus, p->name);
 	if (p->vfio) {
 		bars_forget(&p->base);
 		dma_closed();
 	}
-	pthread_mutex_unlock(&bus_lock);
+	pthread_mutex_unlock(&port_bus_lock);
 	if (r < 0 && r != -ENODEV && r != -ENOENT)
 		log_warning("device %s: removing it from DPDK: %s", p->base.device, strerror(-r));
 }

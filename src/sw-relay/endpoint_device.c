@@ -197,6 +197,20 @@ static int take(struct endpoint *ep, struct backend *backend, struct err *err)
 	return 0;
 }
 
+void endpoint_hold_device(struct endpoint *ep, struct backend *backend)
+{
+	struct rte_mempool *old;
+
+	tables_lock();
+	ep->backend = backend;
+	ep->device = ENDPOINT_DEVICE_HELD;
+	endpoint_update_lanes(ep);
+	old = ep->pool;
+	ep->pool = NULL;
+	tables_unlock();
+	pool_put(old);
+}
+
 int endpoint_start_device(struct endpoint *ep, struct err *err)
 {
 	return take(ep, ep->backend, err);
@@ -206,6 +220,16 @@ int endpoint_start_device(struct endpoint *ep, struct err *err)
 static bool is_port(const struct backend *backend)
 {
 	return backend->port >= 0 && !backend->chardev[0];
+}
+
+static int open_for(struct endpoint *ep, struct backend *backend, uint16_t min_pairs,
+		    struct err *err)
+{
+	if (backend->chardev[0])
+		return endpoint_serve_attach(ep, backend, min_pairs, err);
+	if (backend->vdpa)
+		return endpoint_dpdk_vdpa_attach(ep, backend, err);
+	return take(ep, backend, err);
 }
 
 int endpoint_do_attach(struct endpoint *ep, const struct backend_request *request, struct err *err)
@@ -225,8 +249,7 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *reques
 	ep->queues = req.max_queues;
 	if (req.hardware.pairs)
 		endpoint_face_set(ep, &req.hardware);
-	r = backend->chardev[0] ? endpoint_serve_attach(ep, backend, request->max_queues, err)
-				: take(ep, backend, err);
+	r = open_for(ep, backend, request->max_queues, err);
 	if (r < 0) {
 		endpoint_face_clear(ep);
 		backend->ops->detach(backend);
@@ -259,6 +282,8 @@ int endpoint_do_detach(struct endpoint *ep, struct err *err)
 	/* The hardware lets go of the VM's rings before a lane drains them. */
 	if (backend->chardev[0])
 		endpoint_serve_detach(ep);
+	else if (backend->vdpa)
+		endpoint_dpdk_vdpa_detach(ep);
 	endpoint_face_clear(ep);
 	tables_lock();
 	was = ep->device;

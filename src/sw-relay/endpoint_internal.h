@@ -2,8 +2,9 @@
 
 /*
  * Inside of endpoints, shared by endpoint.c (sockets), endpoint_op.c (what is done when),
- * endpoint_device.c (attach, detach, queues in use), endpoint_lanes.c (which lanes there are),
- * endpoint_vhost.c (callbacks of the vhost library) and snapshot.c.
+ * endpoint_dpdk_vdpa.c (vDPA drivers of DPDK), endpoint_device.c (attach, detach, queues in use),
+ * endpoint_lanes.c (which lanes there are), endpoint_vhost.c (callbacks of the vhost library) and
+ * snapshot.c.
  *
  * What several threads touch is under the tables' lock: the event thread's, the control thread's
  * and that of an operation's. Of these an endpoint has at most one at a time (endpoint_op.c); it
@@ -50,7 +51,8 @@ struct endpoint {
 	struct timespec vm_since; /* CLOCK_MONOTONIC */
 	struct endpoint_serving serving;
 	struct endpoint_face face;
-	_Atomic uint16_t queues; /* queue pairs that the next VM is offered */
+	struct rte_vdpa_device *vdpa; /* of DPDK: that connections may have; else NULL */
+	_Atomic uint16_t queues;      /* queue pairs that the next VM is offered */
 
 	/* of the operation that runs, else the control thread's */
 	uint16_t spread; /* queue pairs the device was set up for */
@@ -95,6 +97,8 @@ bool endpoint_needs_refit(struct endpoint *ep);
 /* Operations, without the lock; the device's own words are in err. */
 /* Sets the endpoint's device up for the VM there is and starts it, with lanes. */
 int endpoint_start_device(struct endpoint *ep, struct err *err);
+/* Makes backend the endpoint's, with hardware in charge of the rings: no lanes, no pool. */
+void endpoint_hold_device(struct endpoint *ep, struct backend *backend);
 int endpoint_do_attach(struct endpoint *ep, const struct backend_request *req, struct err *err);
 int endpoint_do_detach(struct endpoint *ep, struct err *err);
 void endpoint_do_refit(struct endpoint *ep);
@@ -102,6 +106,17 @@ void endpoint_do_reset(struct endpoint *ep);
 void endpoint_do_look(struct endpoint *ep);
 /* Stops a device that has an error; the VM's packets are drained until it is detached. */
 void endpoint_do_give_up(struct endpoint *ep);
+
+/* endpoint_dpdk_vdpa.c */
+/* Joins a vDPA device of DPDK to the socket; the backend is the endpoint's when it returns 0. VMs
+ * that connect from now on are served. */
+int endpoint_dpdk_vdpa_attach(struct endpoint *ep, struct backend *backend, struct err *err);
+/* The other way round, before the backend is detached: closes the connections of VMs that have the
+ * device, and waits until the library has let go of it. */
+void endpoint_dpdk_vdpa_detach(struct endpoint *ep);
+/* A VM has come or gone since endpoint_dpdk_vdpa_look(), which tells who is served. */
+bool endpoint_dpdk_vdpa_is_stale(const struct endpoint *ep);
+void endpoint_dpdk_vdpa_look(struct endpoint *ep);
 
 /* endpoint.c */
 int endpoint_make(const struct endpoint_options *options, struct err *err);
@@ -114,6 +129,9 @@ extern const struct rte_vhost_device_ops endpoint_vhost_ops;
 int endpoint_vhost_init(struct err *err);
 /* Forgets the connections of an endpoint that goes; needs the lock. */
 void endpoint_vhost_forget(struct endpoint *ep);
+/* Closes the connections that have a vDPA device of DPDK, and waits until they have ended. Without
+ * the lock, and not in a callback of the library. */
+void endpoint_vhost_drop_vdpa(struct endpoint *ep);
 /* Drops the VMs that the guard has reported. Control thread, without the lock. */
 void endpoint_vhost_enforce(void);
 /* Asks for endpoint_work() soon. From any thread. */

@@ -115,6 +115,8 @@ bool endpoint_needs_serve(struct endpoint *ep)
 	struct serving_decision d;
 	uint64_t connects;
 
+	if (ep->backend && ep->backend->vdpa)
+		return endpoint_dpdk_vdpa_is_stale(ep);
 	if (!ep->backend || !ep->backend->chardev[0])
 		return false;
 	decide(ep, &d, &connects);
@@ -265,7 +267,11 @@ void endpoint_do_serve(struct endpoint *ep)
 	bool other;
 	struct vm *vm;
 
-	if (!ep->backend || !ep->backend->chardev[0] || ep->backend->error)
+	if (!ep->backend || ep->backend->error)
+		return;
+	if (ep->backend->vdpa)
+		endpoint_dpdk_vdpa_look(ep);
+	if (!ep->backend->chardev[0])
 		return;
 	vm = decide(ep, &d, &connects);
 	other = is_other(&d, &ep->serving.decided);
@@ -297,7 +303,6 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t
 			  struct err *err)
 {
 	struct bridge_device device;
-	struct rte_mempool *old;
 	int r = bridge_set_device(&ep->bridge, backend->chardev, err);
 
 	if (r < 0)
@@ -313,14 +318,7 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t
 	memset(&ep->serving, 0, sizeof(ep->serving));
 	endpoint_face_set(ep, &(struct hardware_face){ device.features, device.max_pairs });
 	backend->pairs = backend_vdpa_port_queues(ep->queues);
-	tables_lock();
-	ep->backend = backend;
-	ep->device = ENDPOINT_DEVICE_HELD;
-	endpoint_update_lanes(ep);
-	old = ep->pool;
-	ep->pool = NULL;
-	tables_unlock();
-	pool_put(old);
+	endpoint_hold_device(ep, backend);
 	endpoint_do_serve(ep);
 	return 0;
 }
@@ -347,9 +345,11 @@ void endpoint_serve_look(struct endpoint *ep)
 int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 {
 	if (!ep->backend || !ep->backend->chardev[0])
-		return err_set(err, -EOPNOTSUPP, "mode",
-			       "relay %u is not served by hardware vDPA: there is one mode only",
-			       ep->options.id);
+		return err_set(
+			err, -EOPNOTSUPP, "mode",
+			"relay %u is not served by a vDPA device of the kernel: there is one "
+			"mode only",
+			ep->options.id);
 	if (wish == SERVING_SOFTWARE && check_port(ep, err) < 0)
 		return err->code;
 	tables_lock();

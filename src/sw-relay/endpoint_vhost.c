@@ -16,6 +16,7 @@
  * QEMU that was killed and started again may be here before the end of the first was noticed.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -53,6 +54,7 @@ struct vhost_user_head {
 
 static struct vm vms[RTE_MAX_VHOST_DEVICE];
 static int work_fd = -1;
+static pthread_cond_t vdpa_ended = PTHREAD_COND_INITIALIZER;
 
 static struct vm *vm_of(int vid)
 {
@@ -137,38 +139,6 @@ static struct endpoint *find_by_path(const char *path)
 	return NULL;
 }
 
-static int new_connection(int vid)
-{
-	static const struct rte_vhost_user_extern_ops handlers = {
-		.pre_msg_handle = before_message,
-		.post_msg_handle = after_message,
-	};
-	char path[CONFIG_SOCKET_PATH_MAX + 1];
-	struct vm *vm = vm_of(vid);
-	struct endpoint *ep;
-
-	if (!vm || rte_vhost_get_ifname(vid, path, sizeof(path)) < 0)
-		return -1;
-	tables_lock();
-	ep = find_by_path(path);
-	if (ep)
-		guard_connected(&vm->guard, path);
-	vm->vid = vid;
-	vm->endpoint = ep;
-	vm->running = false;
-	vm->features = 0;
-	rarp_forget(&vm->rarp);
-	vm->enabled = 0;
-	for (unsigned int i = 0; i < VM_RINGS; i++) {
-		vm->rings[i].kick_fd = vm->rings[i].call_fd = -1;
-		vm->rings[i].generation++;
-	}
-	tables_unlock();
-	if (!ep)
-		return -1;
-	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
-}
-
 /* Drops a VM that the guard has reported. Under the lock. */
 static void enforce(struct vm *vm)
 {
@@ -196,7 +166,72 @@ static void forget(struct vm *vm)
 		guard_disconnected(&vm->guard);
 	}
 	vm->endpoint = NULL;
+	vm->vdpa = NULL;
 	vm->enabled = 0;
+	pthread_cond_broadcast(&vdpa_ended);
+}
+
+/* The VM that has the endpoint's vDPA device of DPDK. Under the lock. */
+static struct vm *vm_with_vdpa(const struct endpoint *ep)
+{
+	for (unsigned int i = 0; i < RTE_MAX_VHOST_DEVICE; i++) {
+		if (vms[i].endpoint == ep && vms[i].vdpa)
+			return &vms[i];
+	}
+	return NULL;
+}
+
+/* A driver of DPDK serves one VM, and only as long as the connection can be ended: what the library
+ * gave this one may just be taken away. Under the lock. */
+static bool may_have(const struct vm *vm, const struct rte_vdpa_device *vdpa)
+{
+	const struct endpoint *ep = vm->endpoint;
+
+	if (!vdpa)
+		return true;
+	if (vm_with_vdpa(ep))
+		log_warning("relay %u: a second VM is refused: a vDPA device of DPDK serves one",
+			    ep->options.id);
+	return vdpa == ep->vdpa && vm->guard.socket >= 0 && !vm_with_vdpa(ep);
+}
+
+static int new_connection(int vid)
+{
+	static const struct rte_vhost_user_extern_ops handlers = {
+		.pre_msg_handle = before_message,
+		.post_msg_handle = after_message,
+	};
+	char path[CONFIG_SOCKET_PATH_MAX + 1];
+	struct vm *vm = vm_of(vid);
+	struct endpoint *ep;
+	bool refused;
+
+	if (!vm || rte_vhost_get_ifname(vid, path, sizeof(path)) < 0)
+		return -1;
+	tables_lock();
+	ep = find_by_path(path);
+	if (ep)
+		guard_connected(&vm->guard, path);
+	vm->vid = vid;
+	vm->endpoint = ep;
+	vm->running = false;
+	vm->vdpa = NULL;
+	vm->features = 0;
+	rarp_forget(&vm->rarp);
+	vm->enabled = 0;
+	for (unsigned int i = 0; i < VM_RINGS; i++) {
+		vm->rings[i].kick_fd = vm->rings[i].call_fd = -1;
+		vm->rings[i].generation++;
+	}
+	refused = !ep || !may_have(vm, rte_vhost_get_vdpa_device(vid));
+	if (refused)
+		forget(vm);
+	else
+		vm->vdpa = rte_vhost_get_vdpa_device(vid);
+	tables_unlock();
+	if (refused)
+		return -1;
+	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
 }
 
 static void destroy_connection(int vid)
@@ -231,7 +266,8 @@ static int new_device(int vid)
 
 	if (!vm)
 		return -1;
-	for (uint16_t i = 0; i < rte_vhost_get_vring_num(vid); i++)
+	/* Hardware wants them. */
+	for (uint16_t i = 0; !vm->vdpa && i < rte_vhost_get_vring_num(vid); i++)
 		rte_vhost_enable_guest_notification(vid, i, 0);
 	tables_lock();
 	ep = vm->endpoint;
@@ -347,6 +383,22 @@ const struct rte_vhost_device_ops endpoint_vhost_ops = {
 	.new_connection = new_connection,
 	.destroy_connection = destroy_connection,
 };
+
+void endpoint_vhost_drop_vdpa(struct endpoint *ep)
+{
+	struct vm *vm;
+
+	tables_lock();
+	vm = vm_with_vdpa(ep);
+	if (vm) {
+		log_notice("relay %u: the VM's connection is closed: its vDPA device goes",
+			   ep->options.id);
+		guard_drop(&vm->guard);
+	}
+	while (vm_with_vdpa(ep))
+		tables_wait(&vdpa_ended);
+	tables_unlock();
+}
 
 void endpoint_vhost_forget(struct endpoint *ep)
 {

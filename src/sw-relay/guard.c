@@ -196,11 +196,17 @@ void guard_bells(struct guard *guard, int kick_fd, int call_fd)
 		guard_report(guard, GUARD_BELL);
 }
 
+void guard_drop(struct guard *guard)
+{
+	if (guard->socket >= 0)
+		shutdown(guard->socket, SHUT_RDWR);
+}
+
 uint32_t guard_enforce(struct guard *guard)
 {
 	uint32_t faults = atomic_exchange(&guard->faults, 0);
 
-	if (faults && guard->socket >= 0)
-		shutdown(guard->socket, SHUT_RDWR);
+	if (faults)
+		guard_drop(guard);
 	return faults;
 }

@@ -51,6 +51,8 @@ void guard_report(struct guard *guard, enum guard_fault fault);
 void guard_blocked(struct guard *guard);
 /* Something was reported since the last time this was called. */
 bool guard_reported(void);
+/* Ends the connection: the library notices by itself. */
+void guard_drop(struct guard *guard);
 /* Ends the connection if there were faults, and returns them. */
 uint32_t guard_enforce(struct guard *guard);
 

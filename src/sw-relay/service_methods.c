@@ -137,8 +137,9 @@ static int do_endpoint_remove(struct method_call *call, struct err *err)
 	return r;
 }
 
-static int read_pci(json_object *params, struct devname *dev, struct err *err)
+static int read_pci(json_object *params, struct backend_request *req, struct err *err)
 {
+	struct devname *dev = &req->device;
 	char text[64];
 	int r = param_string(params, "pci", text, sizeof(text), err);
 
@@ -147,7 +148,8 @@ static int read_pci(json_object *params, struct devname *dev, struct err *err)
 	if (pci_addr_parse(&dev->pci, text) < 0)
 		return err_set(err, -EINVAL, "params", "\"pci\" is \"%s\": no PCI address", text);
 	dev->kind = DEVNAME_PCI;
-	return 0;
+	return param_string_optional(params, "vdpa_args", req->vdpa_args, sizeof(req->vdpa_args),
+				     err);
 }
 
 static int read_vdev(json_object *params, struct devname *dev, struct err *err)
@@ -186,7 +188,7 @@ static int read_device(json_object *params, struct backend_request *req, struct 
 	if (r < 0)
 		return r;
 	if (strcmp(kind, "pci") == 0)
-		return read_pci(params, dev, err);
+		return read_pci(params, req, err);
 	if (strcmp(kind, "vdev") == 0)
 		return read_vdev(params, dev, err);
 	if (strcmp(kind, "netdev") == 0) {

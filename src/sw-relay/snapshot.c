@@ -80,7 +80,7 @@ static json_object *device_json(const struct endpoint *ep)
 	add_bool(d, "link", b->ops->link && b->ops->link((struct backend *)b));
 	json_object_object_add(d, "offloads", offloads_json(b->tx_offloads));
 	add_bool(d, "interrupts", b->interrupts);
-	if (b->chardev[0])
+	if (b->chardev[0] || b->vdpa)
 		endpoint_serve_json(ep, d);
 	endpoint_face_json(ep, d);
 	return d;

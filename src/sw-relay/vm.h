@@ -30,10 +30,11 @@ struct vm_ring {
 
 struct vm {
 	int vid;
-	struct endpoint *endpoint; /* NULL: nobody's; under the tables' lock */
-	bool running;		   /* between new_device and destroy_device; likewise */
-	_Atomic uint64_t enabled;  /* a bit for each ring that may be used */
-	uint64_t features;	   /* negotiated, from new_device on */
+	struct endpoint *endpoint;    /* NULL: nobody's; under the tables' lock */
+	struct rte_vdpa_device *vdpa; /* of DPDK, which the library gives the rings; likewise */
+	bool running;		      /* between new_device and destroy_device; likewise */
+	_Atomic uint64_t enabled;     /* a bit for each ring that may be used */
+	uint64_t features;	      /* negotiated, from new_device on */
 	struct vm_ring rings[VM_RINGS];
 	struct rarp rarp;
 	struct guard guard;

@@ -49,6 +49,11 @@ void tables_unlock(void)
 	pthread_mutex_unlock(&tables_mutex);
 }
 
+void tables_wait(pthread_cond_t *signalled)
+{
+	pthread_cond_wait(signalled, &tables_mutex);
+}
+
 void workers_on_leave(worker_leaving_fn fn)
 {
 	leaving = fn;

@@ -11,6 +11,7 @@
 #ifndef VIO4WD_RELAY_WORKER_TABLE_H
 #define VIO4WD_RELAY_WORKER_TABLE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,8 @@ struct worker;
 
 void tables_lock(void);
 void tables_unlock(void);
+/* Lets go of the lock until what is signalled under it; needs it. */
+void tables_wait(pthread_cond_t *signalled);
 
 /*
  * Takes lanes away from their workers. On return no worker uses them, they may be changed, freed or

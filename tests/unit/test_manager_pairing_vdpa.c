@@ -570,4 +570,60 @@ TEST_F(pairing, handed_out_that_cannot_be_made_is_the_error) {
 	EXPECT_FALSE(self->p->wish.has_device);
 }
 
+/* On vfio-pci, with nothing to be made on it and no mode to be told. */
+TEST_F(pairing, dpdk_vdpa_in_order) {
+	struct world *w = &self->w;
+
+	up(w);
+	w->ready = false;
+	w->vdpa.dpdk_args = "class=vdpa";
+	EXPECT_EQ(0, add(w, CONFIG_BACKEND_VDPA));
+	EXPECT_TRUE(bound_to_vfio(w));
+	EXPECT_EQ(PAIRING_PROBING, self->p->state);
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+	EXPECT_EQ(POLICY_DPDK_VDPA, self->p->seen.backend);
+	EXPECT_STREQ("class=vdpa", self->p->decision.dpdk_args);
+	EXPECT_TRUE(pairing_settled(self->p));
+}
+
+TEST_F(pairing, dpdk_vdpa_to_software_and_back) {
+	struct world *w = &self->w;
+
+	up(w);
+	w->ready = true;
+	w->vdpa.dpdk_args = "class=vdpa";
+	EXPECT_EQ(0, add(w, CONFIG_BACKEND_AUTO));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(POLICY_SOFTWARE, self->p->seen.backend);
+	EXPECT_EQ(0, backend(w, CONFIG_BACKEND_VDPA));
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(POLICY_DPDK_VDPA, self->p->seen.backend);
+	EXPECT_EQ(2, w->answers);
+	EXPECT_EQ(0, backend(w, CONFIG_BACKEND_SW));
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(POLICY_SOFTWARE, self->p->seen.backend);
+	EXPECT_EQ(3, w->answers);
+	EXPECT_EQ(0, w->answer.code);
+}
+
+/* A manager that starts anew finds it. */
+TEST_F(pairing, dpdk_vdpa_is_kept) {
+	struct world *w = &self->w;
+	struct devname dev;
+
+	devname_parse(&dev, VF, NULL);
+	wish(w, CONFIG_BACKEND_VDPA);
+	w->vdpa.dpdk_args = "class=vdpa";
+	pairing_adopt(self->p, (struct relay *)w, "/tmp/v7", &dev, POLICY_DPDK_VDPA, true);
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_PIN, 0));
+	EXPECT_TRUE(pairing_settled(self->p));
+	EXPECT_EQ(PAIRING_ACTIVE, self->p->state);
+	EXPECT_EQ(POLICY_DPDK_VDPA, self->p->decision.backend);
+}
+
 TEST_HARNESS_MAIN

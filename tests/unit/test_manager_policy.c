@@ -123,6 +123,37 @@ static const struct {
 	  POLICY_SOFTWARE,
 	  true,
 	  "software: vDPA was tried: no IOMMU" },
+	/* A vDPA driver of DPDK: when it is asked for, and the kernel has nothing. */
+	{ VF,
+	  VDPA,
+	  { .dpdk_args = "class=vdpa" },
+	  0,
+	  POLICY_DPDK_VDPA,
+	  true,
+	  "dpdk-vdpa: asked for; a vDPA driver of DPDK takes " VF },
+	{ VF,
+	  AUTO,
+	  { .dpdk_args = "class=vdpa" },
+	  0,
+	  POLICY_SOFTWARE,
+	  true,
+	  "no vDPA management device" },
+	{ VF, SW, { .dpdk_args = "class=vdpa" }, 0, POLICY_SOFTWARE, true, "asked for" },
+	{ VF,
+	  VDPA,
+	  { .driver = "ifcvf", .dpdk_args = "vdpa=1" },
+	  0,
+	  POLICY_VDPA,
+	  true,
+	  "the driver ifcvf offers it" },
+	{ VF,
+	  VDPA,
+	  { .mgmt = MGMT, .no_net = true, .dpdk_args = "vdpa=1" },
+	  0,
+	  POLICY_DPDK_VDPA,
+	  true,
+	  "DPDK" },
+	{ VF, VDPA, { .asking = true, .dpdk_args = "vdpa=1" }, -EAGAIN, 0, true, "waiting" },
 };
 
 TEST(every_row)
@@ -161,6 +192,23 @@ TEST(driver_is_of_vdpa_only)
 	facts.wanted = SW;
 	EXPECT_EQ(0, policy_decide(&facts, &decision, NULL));
 	EXPECT_STREQ("", decision.driver);
+}
+
+TEST(arguments_are_of_dpdk_only)
+{
+	struct policy_facts facts = { .wanted = VDPA, .vdpa = { .dpdk_args = "vdpa=1" } };
+	struct policy_decision decision;
+	struct devname device;
+
+	ASSERT_EQ(0, devname_parse(&device, VF, NULL));
+	facts.device = &device;
+	EXPECT_EQ(0, policy_decide(&facts, &decision, NULL));
+	EXPECT_STREQ("vdpa=1", decision.dpdk_args);
+	EXPECT_STREQ("", decision.driver);
+	EXPECT_STREQ("dpdk-vdpa", policy_backend_name(decision.backend));
+	facts.wanted = SW;
+	EXPECT_EQ(0, policy_decide(&facts, &decision, NULL));
+	EXPECT_EQ(NULL, decision.dpdk_args);
 }
 
 TEST_HARNESS_MAIN

@@ -17,13 +17,16 @@ static const struct {
 	uint16_t vendor, device;
 	const char *subsystem_vendor, *subsystem_device;
 	const char *driver, *module; /* NULL: none */
+	const char *dpdk_args;
 } table[] = {
 	{ 0x1af4, 0x1041, "0x1af4", "0x1100", "vp-vdpa", NULL },
-	{ 0x1af4, 0x1041, "0x8086", "0x001a", "ifcvf", NULL },
-	{ 0x1af4, 0x1000, "0x8086", "0x0001", "ifcvf", NULL },
+	{ 0x1af4, 0x1041, "0x8086", "0x001a", "ifcvf", NULL, "vdpa=1" },
+	{ 0x1af4, 0x1000, "0x8086", "0x0001", "ifcvf", NULL, "vdpa=1" },
 	{ 0x1af4, 0x1000, "0x1af4", "0x0001", "vp-vdpa", NULL },
 	{ 0x1af4, 0x1041, NULL, NULL, "vp-vdpa", NULL },
 	{ 0x1af4, 0x1042, "0x1af4", "0x1100", NULL, NULL }, /* a block device */
+	{ 0x10ee, 0x1100, "0x10ee", "0x1100", NULL, NULL, "class=vdpa" },
+	{ 0x10ee, 0x0100, "0x10ee", "0x0100", NULL, NULL }, /* its PF */
 	{ 0x15b3, 0x101e, "0x15b3", "0x0001", "mlx5_core", "mlx5_vdpa" },
 	{ 0x15b3, 0x1018, "0x15b3", "0x0001", NULL, NULL },
 	{ 0x8086, 0x10ca, "0x8086", "0xa03c", NULL, NULL },
@@ -55,6 +58,8 @@ TEST(every_row)
 		EXPECT_TRUE(same(table[i].driver, found ? found->driver : NULL))
 		TH_LOG("row %zu: %s", i, found ? found->driver : "none");
 		EXPECT_TRUE(same(table[i].module, found ? found->module : NULL));
+		EXPECT_TRUE(same(table[i].dpdk_args, vdpa_driver_dpdk_args(root, &vf)))
+		TH_LOG("row %zu", i);
 		config_root_remove(root);
 	}
 }

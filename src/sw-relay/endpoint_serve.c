@@ -267,7 +267,8 @@ void endpoint_do_serve(struct endpoint *ep)
 	vm = decide(ep, &d, &connects);
 	ep->serving.decided = d.serving;
 	ep->serving.decided_for = connects;
-	if (d.serving != ep->serving.now || bridge_differs(ep))
+	/* That nobody serves has a reason from the start. */
+	if (d.serving != ep->serving.now || bridge_differs(ep) || !ep->serving.reason[0])
 		switch_to(ep, vm, &d);
 	else if (is_hardware(d.serving) &&
 		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), &err) < 0)
@@ -342,6 +343,9 @@ int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 	ep->serving.wish = wish;
 	tables_unlock();
 	endpoint_do_serve(ep);
+	if (ep->backend->error)
+		return err_set(err, -EIO, "mode", "relay %u: %s: %s", ep->options.id,
+			       ep->backend->error, ep->serving.reason);
 	if (wish == SERVING_NOTHING || ep->serving.now == SERVING_NOTHING ||
 	    ep->serving.now == wish)
 		return 0;

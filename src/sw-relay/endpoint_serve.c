@@ -356,6 +356,9 @@ int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)
 	ep->serving.wish = wish;
 	tables_unlock();
 	endpoint_do_serve(ep);
+	if (ep->backend->error)
+		return err_set(err, -EIO, "mode", "relay %u: %s: %s", ep->options.id,
+			       ep->backend->error, ep->serving.reason);
 	if (wish == SERVING_NOTHING || ep->serving.now == SERVING_NOTHING ||
 	    ep->serving.now == wish)
 		return 0;

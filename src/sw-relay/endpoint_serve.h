@@ -45,7 +45,8 @@ void endpoint_do_serve(struct endpoint *ep);
 void endpoint_serve_look(struct endpoint *ep);
 
 /* An operation: the administrator's wish, SERVING_NOTHING for the best there is. -EOPNOTSUPP: the
- * device is no hardware vDPA, or what is wished cannot be had: err says why. */
+ * device is no hardware vDPA, or what is wished cannot be had; -EIO: nothing serves the VM any
+ * more. err says why. */
 int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err);
 
 /* Adds mode, mode_reason, switches and last_switch_us (docs/protocol.md). Needs the lock.

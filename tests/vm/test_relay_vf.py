@@ -11,6 +11,7 @@ from typing import Callable, Dict, Iterator, List
 import pytest
 from lib.numbered import Receiver, Sender
 from lib.process import Arg, run
+from lib.rpc import RpcError
 from lib.stage import Stage
 from lib.wait import until
 from machines import OUTSIDE as PC_MAC
@@ -207,6 +208,19 @@ def test_opens_without_end(scene: Scene, relay: RelayAlone) -> None:
     assert used() == before
     relay.wait_files(files, 2)
     scene.vms.flow()
+
+
+def test_vdpa_driver_that_does_not_exist(scene: Scene, relay: RelayAlone) -> None:
+    """DPDK's network driver takes the VF whatever it is told. It lets go of it, and has it as a port."""
+    bdf, files = scene.pf.vf(STACK).bdf, relay.open_files()
+    params = {"id": STACK, "device": bdf, "kind": "pci", "pci": bdf, "mtu": 1500}
+    with pytest.raises(RpcError, match="librte-vdpa"):
+        relay.call("attach", **params, vdpa_args="class=vdpa")
+    relay.wait_files(files, 2)
+    assert relay.device(STACK) is None
+    assert relay.attach(STACK, bdf)["backend"] == "port"
+    relay.detach(STACK)
+    relay.wait_files(files, 2)
 
 
 def test_first_and_last_device(scene: Scene, relay: RelayAlone) -> None:

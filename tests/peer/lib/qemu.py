@@ -111,7 +111,7 @@ class Shell:
 
 def _connect(path: Path, process: Optional[Process] = None) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(patience(90))
+    sock.settimeout(patience(170))  # of a boot, in a machine that is emulated itself perhaps
 
     def connected() -> bool:
         try:

@@ -164,10 +164,9 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 		      struct binding_plan *plan)
 {
 	const struct own_vf *own = spares_place(m, owner, &vf->addr);
-	const struct vf *place = own ? &own->vf : vf;
 	struct config_vf_options options;
 
-	device_vf_options(m, place, &options);
+	device_vf_options(m, vf, owner, &options);
 	*plan = (struct binding_plan){
 		.addr = vf->addr,
 		.attributes = { .has_mac = options.has_mac,

@@ -128,8 +128,9 @@ bool device_is_same(const struct manager *m, const struct devname *a, const stru
 const char *device_shown(const struct manager *m, const struct pairing *p, char *buf);
 /* An entry of VIO4WD_EXCLUDE is this function, or NULL. */
 const char *device_is_excluded(const struct manager *m, const struct pci_addr *addr);
-/* What VIO4WD_VF_OPTIONS says of it. */
-void device_vf_options(const struct manager *m, const struct vf *vf,
+/* What VIO4WD_VF_OPTIONS says of a VF that is relay owner's (-1: nobody's); of one that stands in
+ * for another, what it says of that. */
+void device_vf_options(const struct manager *m, const struct vf *vf, int owner,
 		       struct config_vf_options *options);
 /* A device that another relay id is still opening or giving back. */
 bool device_held_by_other(const struct pairing *p, struct err *err);

@@ -29,14 +29,16 @@ bool device_resolve(const struct manager *m, const struct devname *dev, struct p
 	return facts.is_pci;
 }
 
-void device_vf_options(const struct manager *m, const struct vf *vf,
+void device_vf_options(const struct manager *m, const struct vf *vf, int owner,
 		       struct config_vf_options *options)
 {
+	const struct own_vf *own = spares_place(m, owner, &vf->addr);
+	const struct vf *place = own ? &own->vf : vf;
 	char addr[PCI_ADDR_STRLEN], pf[PCI_ADDR_STRLEN], name[64];
 
-	config_vf_options_of(m->cfg, vf_name(vf, name, sizeof(name)),
-			     pci_addr_format(&vf->addr, addr), vf->pf_netdev,
-			     pci_addr_format(&vf->pf, pf), vf->index, options);
+	config_vf_options_of(m->cfg, vf_name(place, name, sizeof(name)),
+			     pci_addr_format(&place->addr, addr), place->pf_netdev,
+			     pci_addr_format(&place->pf, pf), place->index, options);
 }
 
 bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b)

@@ -256,7 +256,7 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	json_put_int(params, "mtu",
 		     manager_of(p)->cfg->jumbo ? MANAGER_MTU_JUMBO : MANAGER_MTU_ORDINARY);
 	if (facts->is_vf) {
-		device_vf_options(manager_of(p), &facts->vf, &options);
+		device_vf_options(manager_of(p), &facts->vf, (int)p->id, &options);
 		json_put_int(params, "queues", options.queues);
 	}
 	if (p->step_backend == POLICY_VDPA) {
@@ -277,7 +277,8 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 		/* A VM that software serves may be moved to hardware. */
 		if (facts->is_vf && p->step_backend == POLICY_SOFTWARE)
 			json_object_object_add(params, "hardware",
-					       vdpas_hardware(manager_of(p)->vdpas, &facts->vf));
+					       vdpas_hardware(manager_of(p)->vdpas, &facts->vf,
+							      options.queues));
 		if (p->step_backend == POLICY_DPDK_VDPA)
 			json_put_text(params, "vdpa_args", p->decision.dpdk_args);
 		break;
@@ -507,7 +508,7 @@ static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
 
 static void log_state(struct pairing *p)
 {
-	char reason[256];
+	char reason[sizeof(p->failed[0].error.text)];
 	const char *name = p->wish.has_device ? p->wish.name : "no device";
 
 	pairing_reason(p, reason, sizeof(reason));

@@ -184,7 +184,7 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		      json_get_bool(vm, "connected", false));
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
 			  json_get_text(device, "mode_reason", NULL));
-	if (name && backend == POLICY_VDPA)
+	if (name)
 		vdpas_learn(m->vdpas, &dev, device);
 	/* The configuration was changed meanwhile: the socket has to be made anew. */
 	m->pairings[id].move = !strcmp(mode, "client") != m->cfg->vhost_client;

@@ -223,7 +223,7 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 	facts->absent = !dev.present;
 	if (!dev.present || !dev.is_vf)
 		return;
-	device_vf_options(m, &dev.vf, &options);
+	device_vf_options(m, &dev.vf, (int)p->id, &options);
 	facts->min_pairs = options.queues;
 	facts->flaw = vdpa_driver_flaw(&dev.vf);
 	/* It has no file that could be handed out. */
@@ -274,12 +274,12 @@ void vdpas_learn(struct vdpas *v, const struct devname *device, json_object *tol
 	h->pairs = json_get_int(hardware, "pairs", 1);
 }
 
-json_object *vdpas_hardware(const struct vdpas *v, const struct vf *vf)
+json_object *vdpas_hardware(const struct vdpas *v, const struct vf *vf, unsigned int min_pairs)
 {
 	const struct hardware *h = learned_of(v, vf);
 	json_object *told;
 
-	if (!h || vdpa_driver_flaw(vf))
+	if (!h || h->pairs < min_pairs || vdpa_driver_flaw(vf))
 		return NULL;
 	told = json_object_new_object();
 	json_put_int(told, "features", h->features);
@@ -395,8 +395,9 @@ static void submit(struct make *make, void (*run)(struct job *job), vdpas_done_f
 }
 
 /* The address that the configuration gives the VF, and how many queue pairs. */
-static int plan_options(const struct manager *m, struct vdpa_plan *plan, struct err *err)
+static int plan_options(const struct pairing *p, struct vdpa_plan *plan, struct err *err)
 {
+	const struct manager *m = p->env->ctx;
 	struct config_vf_options options;
 	struct vf vf;
 	int rc;
@@ -404,7 +405,7 @@ static int plan_options(const struct manager *m, struct vdpa_plan *plan, struct 
 	rc = vf_read(m->root, &plan->addr, &vf, err);
 	if (rc < 0)
 		return rc;
-	device_vf_options(m, &vf, &options);
+	device_vf_options(m, &vf, (int)p->id, &options);
 	plan->has_mac = options.has_mac;
 	memcpy(plan->mac, options.mac, sizeof(plan->mac));
 	if (options.queues)
@@ -420,7 +421,7 @@ int vdpas_make(struct pairing *p, const struct pci_addr *addr, vdpas_done_fn don
 	int rc;
 
 	fill_plan(p, addr, &plan);
-	rc = plan_options(p->env->ctx, &plan, err);
+	rc = plan_options(p, &plan, err);
 	if (rc)
 		return rc;
 	make = begin(p, "make", err);

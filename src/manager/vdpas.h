@@ -46,8 +46,9 @@ int vdpas_path(const struct pairing *p, char *path, size_t size, struct err *err
  */
 void vdpas_learn(struct vdpas *vdpas, const struct devname *device, json_object *told);
 /* {"features", "pairs"}, the caller's to put, or NULL: nothing is known, or nothing is to be
- * considered because such VFs have no vDPA that may be used. */
-json_object *vdpas_hardware(const struct vdpas *vdpas, const struct vf *vf);
+ * considered because such VFs have no vDPA that may be used, or fewer queue pairs than min_pairs.
+ */
+json_object *vdpas_hardware(const struct vdpas *vdpas, const struct vf *vf, unsigned int min_pairs);
 
 /*
  * Makes the vDPA device of a pairing on a VF, or removes it. Return 0, and done follows later,

@@ -23,13 +23,13 @@ void endpoint_face_set(struct endpoint *ep, const struct hardware_face *hardware
 	if (rte_vhost_driver_get_features(ep->options.socket, &offered) < 0)
 		return;
 	face->hardware = *hardware;
+	ep->queues = RTE_MIN(ep->queues, hardware->pairs);
 	/* Where a device is in a packed ring when it has been stopped is not known. */
 	face->masked =
 		serving_lacks(offered, hardware->features) | (offered & BIT(VIRTIO_F_RING_PACKED));
-	if (hardware->pairs == 1)
+	if (ep->queues == 1)
 		face->masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, face->masked);
-	ep->queues = RTE_MIN(ep->queues, hardware->pairs);
 }
 
 void endpoint_face_clear(struct endpoint *ep)

@@ -155,6 +155,11 @@ static bool made_in_vain(const struct pairing *p)
 	       !(vdpa_is_wished(p) && p->seen.made_here);
 }
 
+bool pairing_waits_for_removal(const struct pairing *p)
+{
+	return made_in_vain(p) && p->seen.made_here && p->failed[STEP_UNPROVISION].times;
+}
+
 bool pairing_is_handed_out(const struct pairing *p)
 {
 	return vdpa_is_wished(p) && p->wish.handed_out && p->seen.made_right;
@@ -227,6 +232,9 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 		return STEP_UNPROVISION;
 	if (p->seen.held && !made_in_vain(p) && !held(p, STEP_RELEASE, now_us))
 		return STEP_RELEASE;
+	/* But the driver is not taken from below it. */
+	if (pairing_waits_for_removal(p))
+		return STEP_NONE;
 	if (p->wish.has_device && p->wish.handed_out)
 		return unless_held(p, hand_out_step(p), now_us);
 	if (!p->wish.socket[0])
@@ -282,7 +290,7 @@ static enum pairing_state state_of(const struct pairing *p)
 	if (p->wish.has_device && !p->seen.present)
 		return PAIRING_ABSENT;
 	if (p->failed[STEP_BIND].times || p->failed[STEP_PROVISION].times ||
-	    p->failed[STEP_ATTACH].times)
+	    p->failed[STEP_ATTACH].times || pairing_waits_for_removal(p))
 		return PAIRING_FAILED;
 	if (pairing_is_handed_out(p))
 		return PAIRING_LISTENING;

@@ -262,6 +262,8 @@ void pairing_retry_now(struct pairing *p);
 
 /* Lost hardware is back, and software serves until it is stable. */
 bool pairing_settles(const struct pairing *p);
+/* Its vDPA device is in the way and cannot be removed, as somebody has it open. */
+bool pairing_waits_for_removal(const struct pairing *p);
 /* The wished device is handed out, and can be opened now. */
 bool pairing_is_handed_out(const struct pairing *p);
 /* A socket or a device is wished or there. */

@@ -247,6 +247,8 @@ static int failure_to_open(const struct pairing *p, struct err *err)
 {
 	int rc = failure_of(p, STEP_ENDPOINT_ADD, err);
 
+	if (!rc && pairing_waits_for_removal(p))
+		rc = failure_of(p, STEP_UNPROVISION, err);
 	if (!rc)
 		rc = failure_of(p, STEP_BIND, err);
 	if (!rc)

@@ -13,7 +13,7 @@
 #include "common/devname.h"
 #include "common/err.h"
 
-#define POLICY_TEXT_MAX 160
+#define POLICY_TEXT_MAX 400
 #define POLICY_DRIVER_MAX 64
 
 /* POLICY_DPDK_VDPA: the VF is on the driver that it has for software, and a vDPA driver of DPDK

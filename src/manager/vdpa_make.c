@@ -281,8 +281,8 @@ static int check_unused(const char *root, const char *name, struct err *err)
 	if (fd == -EBUSY)
 		return err_set(err, -EBUSY, "device in use",
 			       "the vDPA device %s is used by a program that has %s open (a VM, or "
-			       "a relay); it is removed when that ends",
-			       name, node);
+			       "a relay): `fuser %s` finds it; it is removed when that ends",
+			       name, node, node);
 	if (fd >= 0)
 		close(fd);
 	return 0;

@@ -22,6 +22,9 @@
 #include "sw-relay/pool.h"
 #include "sw-relay/worker_table.h"
 
+/* Why is in the answer when the device is attached again. */
+#define NOBODY "neither the hardware nor software can serve the VM"
+
 static bool rings_have_begun(const struct vm *vm)
 {
 	uint16_t available = 0, used = 0;
@@ -238,30 +241,35 @@ static void tell(struct endpoint *ep, enum serving serving, const char *reason, 
 	service_device_changed(ep->options.id);
 }
 
-static void switch_to(struct endpoint *ep, struct vm *vm, struct serving_decision *d)
+/* err: what the first choice has failed with, whether another has worked or none. */
+static void switch_to(struct endpoint *ep, struct vm *vm, struct serving_decision *d,
+		      struct err *err)
 {
 	const uint64_t since = now_us();
-	struct err err = { 0 };
+	struct err why = { 0 };
 
 	if (ep->serving.now == SERVING_SOFTWARE)
 		leave_software(ep);
-	while (enter(ep, vm, d->serving, &err) < 0) {
+	while (enter(ep, vm, d->serving, &why) < 0) {
 		log_warning("relay %u: %s cannot serve it: %s", ep->options.id,
-			    serving_name(d->serving), err.text);
-		snprintf(d->reason, sizeof(d->reason), "%s: %s", serving_name(d->serving),
-			 err.text);
+			    serving_name(d->serving), why.text);
+		if (!err->code) {
+			*err = why;
+			snprintf(d->reason, sizeof(d->reason), "%s: %s", serving_name(d->serving),
+				 why.text);
+		}
 		d->serving = fall_back(d->serving);
 		if (d->serving == SERVING_NOTHING) {
-			ep->backend->error = "neither the hardware nor software can serve the VM";
+			ep->backend->error = NOBODY;
 			break;
 		}
 	}
 	tell(ep, d->serving, d->reason, since);
 }
 
-void endpoint_do_serve(struct endpoint *ep)
+/* err says why, when nobody can serve the VM that there is: the backend has an error then. */
+static void serve(struct endpoint *ep, struct err *err)
 {
-	struct err err = { 0 };
 	struct serving_decision d;
 	uint64_t connects;
 	bool other;
@@ -278,12 +286,24 @@ void endpoint_do_serve(struct endpoint *ep)
 	ep->serving.decided = d;
 	ep->serving.decided_for = connects;
 	if (d.serving != ep->serving.now || bridge_differs(ep))
-		switch_to(ep, vm, &d);
+		switch_to(ep, vm, &d, err);
 	else if (is_hardware(d.serving) &&
-		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), &err) < 0)
-		switch_to(ep, vm, &d);
+		 bridge_serve(&ep->bridge, bridge_mode_of(d.serving), err) < 0)
+		switch_to(ep, vm, &d, err);
 	else if (other)
 		tell(ep, d.serving, d.reason, now_us());
+	if (vm && d.serving == SERVING_NOTHING && !ep->backend->error) {
+		err_set(err, -EOPNOTSUPP, "serve", "%s: %s", ep->backend->device, d.reason);
+		ep->backend->error = NOBODY;
+		service_device_changed(ep->options.id);
+	}
+}
+
+void endpoint_do_serve(struct endpoint *ep)
+{
+	struct err err = { 0 };
+
+	serve(ep, &err);
 }
 
 /* It may have been made with fewer than it was asked for, or by somebody else. */
@@ -299,9 +319,20 @@ static int check_pairs(const struct backend *backend, const struct bridge_device
 		       device->max_pairs == 1 ? "" : "s", min_pairs);
 }
 
+static void let_go(struct endpoint *ep)
+{
+	endpoint_serve_detach(ep);
+	tables_lock();
+	ep->backend = NULL;
+	ep->device = ENDPOINT_NO_DEVICE;
+	endpoint_update_lanes(ep);
+	tables_unlock();
+}
+
 int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t min_pairs,
 			  struct err *err)
 {
+	struct err why = { 0 };
 	struct bridge_device device;
 	int r = bridge_set_device(&ep->bridge, backend->chardev, err);
 
@@ -319,8 +350,11 @@ int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t
 	endpoint_face_set(ep, &(struct hardware_face){ device.features, device.max_pairs });
 	backend->pairs = backend_vdpa_port_queues(ep->queues);
 	endpoint_hold_device(ep, backend);
-	endpoint_do_serve(ep);
-	return 0;
+	serve(ep, &why);
+	if (!backend->error)
+		return 0;
+	let_go(ep);
+	return err_set(err, why.code, why.step, "%s", why.text);
 }
 
 void endpoint_serve_detach(struct endpoint *ep)

@@ -31,7 +31,8 @@ struct endpoint_serving {
 
 /* The device is new, and no lane uses it: learns what it is like and serves the VM, if there is
  * one. The backend is the endpoint's when it returns 0. -EOPNOTSUPP: it has fewer queue pairs than
- * min_pairs. */
+ * min_pairs, or cannot serve the VM, and software could with the VF itself only; or the error that
+ * the device or the kernel had for the VM. */
 int endpoint_serve_attach(struct endpoint *ep, struct backend *backend, uint16_t min_pairs,
 			  struct err *err);
 /* The other way round, before the backend is detached. */

@@ -60,7 +60,8 @@ static int cannot_open(const char *path, int rc, struct err *err)
 	case -EACCES:
 		return err_set(err, rc, step,
 			       "%s may not be opened by this user; the manager gives it to the "
-			       "relays' user when it makes the pairing",
+			       "relays' user when it makes the pairing: remove that and add it "
+			       "again",
 			       path);
 	case -EPERM:
 		return err_set(

@@ -184,7 +184,7 @@ TEST_F(serve, software_when_the_hardware_fails) {
 	self->fake->fails_to_start = true;
 	vm_comes(self->ep, self->guest);
 	ASSERT_EQ(0, attach());
-	EXPECT_SERVED(SERVING_SOFTWARE, "shadow: ");
+	EXPECT_SERVED(SERVING_SOFTWARE, "direct: ");
 	EXPECT_PORT("open, start");
 	EXPECT_FALSE(port.device_was_open);
 	EXPECT_EQ(NULL, self->ep->backend->error);
@@ -192,13 +192,24 @@ TEST_F(serve, software_when_the_hardware_fails) {
 	EXPECT_FALSE(endpoint_needs_serve(self->ep));
 }
 
-TEST_F(serve, nothing_serves) {
+TEST_F(serve, device_that_serves_nobody_is_refused) {
 	self->fake->fails_to_start = true;
 	port.attach_error = -ENODEV;
 	vm_comes(self->ep, self->guest);
+	EXPECT_EQ(-EIO, attach());
+	EXPECT_NE(NULL, strstr(self->err.text, "does not start"));
+	EXPECT_EQ(NULL, self->ep->backend);
+	EXPECT_PORT("open");
+	EXPECT_EQ(0, withheld);
+}
+
+TEST_F(serve, nothing_serves) {
+	self->fake->fails_to_start = true;
+	port.attach_error = -ENODEV;
 	ASSERT_EQ(0, attach());
-	EXPECT_SERVED(SERVING_NOTHING, "software: ");
-	EXPECT_SERVED(SERVING_NOTHING, "the port is not to be had");
+	vm_comes(self->ep, self->guest);
+	endpoint_do_serve(self->ep);
+	EXPECT_SERVED(SERVING_NOTHING, "direct: ");
 	EXPECT_NE(NULL,
 		  strstr(self->ep->backend->error ?: "", "neither the hardware nor software"));
 	EXPECT_FALSE(self->ep->backend->gone);
@@ -236,10 +247,10 @@ TEST_F(serve, vm_that_no_software_is_for) {
 		~(FAKE_BIT(VHOST_BACKEND_F_SUSPEND) | FAKE_BIT(VHOST_BACKEND_F_RESUME));
 	self->guest->vm.features |= FAKE_BIT(VIRTIO_NET_F_MRG_RXBUF);
 	vm_comes(self->ep, self->guest);
-	ASSERT_EQ(0, attach());
-	EXPECT_SERVED(SERVING_NOTHING, "vio4wdctl backend ID sw");
+	EXPECT_EQ(-EOPNOTSUPP, attach());
+	EXPECT_NE(NULL, strstr(self->err.text, "vio4wdctl backend ID sw"));
+	EXPECT_EQ(NULL, self->ep->backend);
 	EXPECT_PORT("");
-	EXPECT_EQ(NULL, self->ep->backend->error);
 }
 
 /* Queue pairs are counted up to the highest that is in use. */

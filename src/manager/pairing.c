@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "manager/pairing_stand_in.h"
+
 static const char *const state_names[] = {
 	[PAIRING_FREE] = "free",	   [PAIRING_ABSENT] = "absent",
 	[PAIRING_BINDING] = "binding",	   [PAIRING_PROVISIONING] = "provisioning",
@@ -110,26 +112,6 @@ static bool pins_differ(const struct pairing *p)
 {
 	return p->wish.pin[VF_TO_VM] != p->seen.pin[VF_TO_VM] ||
 	       p->wish.pin[VM_TO_VF] != p->seen.pin[VM_TO_VF];
-}
-
-bool pairing_has_stand_in(const struct pairing *p)
-{
-	return p->stand_in.text[0];
-}
-
-const struct devname *pairing_target(const struct pairing *p)
-{
-	return pairing_has_stand_in(p) ? &p->stand_in : &p->wish.device;
-}
-
-const char *pairing_target_name(const struct pairing *p)
-{
-	return pairing_has_stand_in(p) ? p->stand_in.text : p->wish.name;
-}
-
-enum config_backend pairing_target_backend(const struct pairing *p)
-{
-	return pairing_has_stand_in(p) ? CONFIG_BACKEND_SW : p->wish.backend;
 }
 
 /* The attached device is the one that is to serve by the backend that it is to have, and nothing is
@@ -311,22 +293,6 @@ bool pairing_settled(const struct pairing *p)
 	       pairing_next_step(p, p->env->now_us(p->env->ctx)) == STEP_NONE;
 }
 
-static void stand_in_reason(const struct pairing *p, char *buf, size_t size)
-{
-	const uint64_t now = p->env->now_us(p->env->ctx);
-
-	if (!p->own_at_us)
-		snprintf(buf, size, "software: %s stands in for %s since that is gone",
-			 p->stand_in.text, p->wish.name);
-	else
-		snprintf(buf, size,
-			 "software: %s stands in for %s, which is there and %s in %llu s",
-			 p->stand_in.text, p->wish.name,
-			 p->own_failures ? "is tried again" : "serves again",
-			 (unsigned long long)(p->own_at_us > now ? p->own_at_us - now : 0) /
-				 1000000);
-}
-
 void pairing_reason(const struct pairing *p, char *buf, size_t size)
 {
 	const struct pairing_failure *failure = pairing_failure(p);
@@ -346,7 +312,7 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 	else if (p->seen.device.text[0] && !p->seen.link)
 		snprintf(buf, size, "%s has no link", pairing_target_name(p));
 	else if (pairing_has_stand_in(p))
-		stand_in_reason(p, buf, size);
+		pairing_stand_in_reason(p, buf, size);
 	else if (p->wish.has_device)
 		snprintf(buf, size, "%s", p->decision.reason);
 	else
@@ -707,118 +673,11 @@ static void look_at_device(struct pairing *p)
 	}
 }
 
-/* The failure of a step that opens the device, or NULL. */
-static const struct err *opening_failure(const struct pairing *p)
-{
-	static const enum pairing_step steps[] = { STEP_BIND, STEP_PROVISION, STEP_ATTACH };
-
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (p->failed[steps[i]].times)
-			return &p->failed[steps[i]].error;
-	}
-	return NULL;
-}
-
-/* One that is there and cannot be opened is tried again, ever more seldom: each try takes the VM's
- * traffic away for a moment. */
-static uint64_t own_delay(const struct pairing *p)
-{
-	uint64_t delay = p->env->stable_us ? p->env->stable_us(p->env->ctx) : 0;
-
-	if (p->own_failures && delay < PAIRING_RETRY_MIN_US)
-		delay = PAIRING_RETRY_MIN_US;
-	return delay << (p->own_failures < 6 ? p->own_failures : 6);
-}
-
-static void stand_in(struct pairing *p, const struct devname *spare)
-{
-	const struct err *failure = opening_failure(p);
-
-	if (!p->seen.own)
-		p->own_failures = 0;
-	else if (failure)
-		p->own_failures++;
-	p->stand_in = *spare;
-	p->own_instance = p->seen.own_instance;
-	p->own_at_us = p->seen.own ? p->env->now_us(p->env->ctx) + own_delay(p) : 0;
-	if (p->seen.own)
-		pairing_note(p, "%s stands in for %s: %s", spare->text, p->wish.name,
-			     failure ? failure->text : "as the relay has it");
-	else
-		pairing_note(p, "%s stands in for %s, which is gone", spare->text, p->wish.name);
-}
-
-/* The wished device has to have been there for a while without a break. */
-static bool own_is_back(struct pairing *p)
-{
-	const uint64_t now = p->env->now_us(p->env->ctx);
-
-	if (!p->seen.own) {
-		p->own_at_us = 0;
-	} else if (!p->own_at_us || p->seen.own_instance != p->own_instance) {
-		p->own_failures = 0;
-		p->own_instance = p->seen.own_instance;
-		p->own_at_us = now + own_delay(p);
-		pairing_note(p, "%s is back", p->wish.name);
-	}
-	return p->own_at_us && now >= p->own_at_us;
-}
-
-static bool stand_in_ends(struct pairing *p)
-{
-	const struct err *failure = opening_failure(p);
-
-	if (!p->wish.has_device || p->wish.handed_out)
-		return true;
-	if (failure)
-		p->env->spare_failed(p, failure);
-	if (failure || !p->env->is_spare(p, &p->stand_in)) {
-		pairing_note(p, "%s stands in no longer", p->stand_in.text);
-		return true;
-	}
-	if (!own_is_back(p))
-		return false;
-	pairing_note(p, "%s serves again in place of %s", p->wish.name, p->stand_in.text);
-	return true;
-}
-
-/*
- * Which device is to serve; true when that has changed. A spare is taken when a VM waits and the
- * wished device is not there or cannot be opened, never to make up for an operation that fails.
- */
-static bool choose_device(struct pairing *p)
-{
-	const bool adopted = p->adopted;
-	struct devname spare;
-
-	if (!p->env->find_spare || p->step != STEP_NONE)
-		return false;
-	p->adopted = false;
-	if (pairing_has_stand_in(p)) {
-		if (!stand_in_ends(p))
-			return false;
-		memset(&p->stand_in, 0, sizeof(p->stand_in));
-		p->own_at_us = 0;
-		return true;
-	}
-	if (!p->wish.has_device || p->wish.handed_out)
-		return false;
-	/* An earlier manager has chosen it, and the relay has it. */
-	if (adopted && strcmp(p->seen.device.text, p->wish.device.text) &&
-	    p->env->is_spare(p, &p->seen.device))
-		spare = p->seen.device;
-	else if (p->ops || !p->seen.vm || (p->seen.own && !opening_failure(p)) ||
-		 !p->env->find_spare(p, &spare))
-		return false;
-	stand_in(p, &spare);
-	return true;
-}
-
 static void look(struct pairing *p)
 {
 	do
 		look_at_device(p);
-	while (choose_device(p));
+	while (pairing_choose_device(p));
 }
 
 static bool opens_device(enum pairing_step step)

@@ -17,7 +17,7 @@ from lib.wait import until
 from machines import virtio_vf_mac
 from relay_alone import uid
 from vdpa import BUS
-from vf_bench import Bench, bench_of_module, bindings
+from vf_bench import Bench, bench_of_module, bindings, relays_undisturbed
 from vms import Vm, Vms, address_of
 
 MACHINE = "virtio-sriov"
@@ -97,18 +97,15 @@ def scene(hugepages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def undisturbed(request: pytest.FixtureRequest, scene: Scene) -> Iterator[None]:
-    start = len(scene.daemon.log_text())
-    pids = scene.daemon.relay_pids()
-    yield
-    if getattr(request.node, "failed_call", True):
-        print(f"--- log of vio4wd\n{scene.daemon.log_text()[start:]}")
-    scene.daemon.rpc("remove", id=ID, conditional=True)
-    until(lambda: list(bindings(scene.daemon)) == [scene.pf.vf(USED).bdf], "the VF is given back")
-    assert [scene.pf.vf(i).driver for i in (VF, FEW)] == [KERNEL, KERNEL]
-    assert not (BUS / "devices" / f"vio4wd{ID}").exists()
-    scene.used.flow(5)
-    assert scene.daemon.relay(USED)["state"] == "active"
-    assert scene.daemon.relay_pids() == pids
+    with relays_undisturbed(request, scene.daemon):
+        yield
+        scene.daemon.rpc("remove", id=ID, conditional=True)
+        used = [scene.pf.vf(USED).bdf]
+        until(lambda: list(bindings(scene.daemon)) == used, "the VF is given back")
+        assert [scene.pf.vf(i).driver for i in (VF, FEW)] == [KERNEL, KERNEL]
+        assert not (BUS / "devices" / f"vio4wd{ID}").exists()
+        scene.used.flow(5)
+        assert scene.daemon.relay(USED)["state"] == "active"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lib.hugepages import POOL
 from lib.process import run
 from lib.wait import until
 from sriov import NET, PCI, Function, Pf
-from vf_bench import Bench, bench_of_module, bindings, settings
+from vf_bench import Bench, bench_of_module, bindings, relays_undisturbed, settings
 
 MACHINE = "igb"
 USED, VF = "0000:01:10.0", "0000:01:10.2"  # VF 0 has a VM, VF 1 is tried
@@ -98,15 +98,11 @@ def scene(hugepages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def undisturbed(request: pytest.FixtureRequest, scene: Scene) -> Iterator[None]:
-    start = len(scene.daemon.log_text())
-    pids = scene.daemon.relay_pids()
-    yield
-    if getattr(request.node, "failed_call", True):
-        print(f"--- log of vio4wd\n{scene.daemon.log_text()[start:]}")
-    scene.daemon.rpc("remove", id=ID, conditional=True)
-    scene.vms.flow(5)
-    assert scene.daemon.relay(0)["state"] == "active"
-    assert scene.daemon.relay_pids() == pids
+    with relays_undisturbed(request, scene.daemon):
+        yield
+        scene.daemon.rpc("remove", id=ID, conditional=True)
+        scene.vms.flow(5)
+        assert scene.daemon.relay(0)["state"] == "active"
 
 
 # What is no VF

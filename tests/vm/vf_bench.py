@@ -87,6 +87,22 @@ def bench(stage: Stage, pf: Pf, hugepages: Path) -> Bench:
 
 
 @contextmanager
+def relays_undisturbed(request: pytest.FixtureRequest, daemon: Daemon) -> Iterator[None]:
+    """Around a test and what is checked behind it: no process has ended. What was logged is shown when
+    one of them fails."""
+    start = len(daemon.log_text())
+    pids = daemon.relay_pids()
+    failed = True
+    try:
+        yield
+        assert daemon.relay_pids() == pids
+        failed = getattr(request.node, "failed_call", True)
+    finally:
+        if failed:
+            print(f"--- log of vio4wd\n{daemon.log_text()[start:]}")
+
+
+@contextmanager
 def bench_of_module(hugepages: Path, folder: Path) -> Iterator[Bench]:
     """For tests that share one, as each start of a manager takes seconds."""
     pf = Pf()

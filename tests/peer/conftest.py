@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from lib.once import leave_out  # noqa: E402
 from lib.stage import (  # noqa: E402, F401
     Stage,
     check_programs,
@@ -27,3 +28,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             "the peer tests make network namespaces and raw sockets: run make check as root"
         )
     check_programs()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list) -> None:
+    leave_out(config, items)

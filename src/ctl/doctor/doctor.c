@@ -14,8 +14,8 @@
 #include "common/config_table.h"
 
 const struct doctor_area *const doctor_areas[] = {
-	&doctor_setup, &doctor_install, &doctor_cpu,	&doctor_iommu,	&doctor_memory, &doctor_vf,
-	&doctor_vdpa,  &doctor_libvirt, &doctor_socket, &doctor_daemon, NULL,
+	&doctor_config, &doctor_install, &doctor_cpu,	 &doctor_iommu,	 &doctor_memory, &doctor_vf,
+	&doctor_vdpa,	&doctor_libvirt, &doctor_socket, &doctor_daemon, NULL,
 };
 
 /* A file that cannot be used leaves the defaults, so that all that is not about it is checked. */

@@ -57,7 +57,7 @@ struct doctor_area {
 };
 
 extern const struct doctor_area doctor_cpu, doctor_daemon, doctor_install, doctor_iommu,
-	doctor_libvirt, doctor_memory, doctor_setup, doctor_socket, doctor_vdpa, doctor_vf;
+	doctor_libvirt, doctor_memory, doctor_config, doctor_socket, doctor_vdpa, doctor_vf;
 /* All of them, in the order of a report; the last entry is NULL. */
 extern const struct doctor_area *const doctor_areas[];
 

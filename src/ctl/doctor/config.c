@@ -56,7 +56,7 @@ static const struct doctor_check checks[] = {
 	{ 0 },
 };
 
-const struct doctor_area doctor_setup = {
+const struct doctor_area doctor_config = {
 	.name = "config",
 	.checks = checks,
 };

@@ -86,7 +86,8 @@ static int read_output(int fd, long deadline, char *buf, size_t size)
 	}
 }
 
-/* After rc == 0 the program may take until the deadline to end. */
+/* After rc == 0 the program may take until the deadline to end; without pidfds, before Linux 5.3,
+ * it is trusted to. */
 static int reap(pid_t pid, long deadline, int rc)
 {
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, pid, 0);

@@ -120,10 +120,10 @@ static int report(struct ctl *ctl, struct doctor *d, bool all)
 	} else {
 		print_table(ctl, f, all);
 	}
-	return f->out_of_memory || findings_count(f, FINDING_WARNING) ||
-			       findings_count(f, FINDING_ERROR)
-		       ? CTL_REFUSED
-		       : CTL_OK;
+	if (f->out_of_memory || findings_count(f, FINDING_WARNING) ||
+	    findings_count(f, FINDING_ERROR))
+		return CTL_REFUSED;
+	return CTL_OK;
 }
 
 static int run(struct ctl *ctl, int argc, char **argv)

@@ -191,6 +191,14 @@ static const struct doctor_case memory[] = {
 	    { "/etc/libvirt/qemu/paged.xml",
 	      "<domain type='kvm'><name>paged</name><memoryBacking><hugepages/></memoryBacking>"
 	      "</domain>" } } },
+	/* a memfd needs no mount */
+	{ "hugetlbfs",
+	  FINDING_NOTE,
+	  "nor elsewhere",
+	  { { "/proc/mounts", "tmpfs /mnt/huge tmpfs rw 0 0\n" },
+	    { "/etc/libvirt/qemu/paged.xml",
+	      "<domain type='kvm'><name>paged</name><memoryBacking><hugepages/>"
+	      "<source type='memfd'/></memoryBacking></domain>" } } },
 	{ "hugetlbfs-rights",
 	  FINDING_WARNING,
 	  "libvirt-qemu (VIRTIOFWD_SOCKET_OWNER, QEMU's user) may not enter /mnt/huge: mode 0700",

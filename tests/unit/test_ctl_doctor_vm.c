@@ -240,6 +240,20 @@ static const struct doctor_case libvirt[] = {
 	{ NULL,
 	  0,
 	  "",
+	  { { "/etc/libvirt/qemu/memfd.xml",
+	      "<domain type='kvm'><name>memfd</name><memoryBacking><source type='memfd'/>"
+	      "</memoryBacking>" NIC("/tmp/virtio-forwarder2.sock", "client",
+				     RECONNECT) "</domain>" } } },
+	{ "shared-memory",
+	  FINDING_ERROR,
+	  "the memory of the domain memfd is not shared",
+	  { { "/etc/libvirt/qemu/memfd.xml",
+	      "<domain type='kvm'><name>memfd</name><memoryBacking><source type='memfd'/>"
+	      "<access mode='private'/></memoryBacking>" NIC("/tmp/virtio-forwarder2.sock",
+							     "client", RECONNECT) "</domain>" } } },
+	{ NULL,
+	  0,
+	  "",
 	  { { "/etc/libvirt/qemu/cell.xml",
 	      "<domain type='kvm'><name>cell</name><cpu><numa><cell id='0' memAccess='shared'/>"
 	      "</numa></cpu>" NIC("/tmp/virtio-forwarder2.sock", "client",

@@ -217,6 +217,12 @@ static bool is_known(const struct libvirt *l, const char *name)
 
 static void take_domain(struct libvirt *l, xmlXPathContext *x, const char *file, bool running)
 {
+	/* A memfd is shared unless told otherwise, and needs no file of hugetlbfs. */
+	static const char shared[] = "//domain/memoryBacking[access/@mode='shared' or "
+				     "(source/@type='memfd' and not(access/@mode='private'))] | "
+				     "//domain/cpu/numa/cell[@memAccess='shared']";
+	static const char mounted[] =
+		"//domain/memoryBacking[hugepages and not(source/@type='memfd')]";
 	struct libvirt_domain domain = { .running = running }, *entry;
 	struct functions functions = { &domain.functions, &domain.n_functions };
 
@@ -227,11 +233,8 @@ static void take_domain(struct libvirt *l, xmlXPathContext *x, const char *file,
 		return;
 	}
 	domain.emulated = for_each(x, "//domain[@type='qemu']", NULL, NULL);
-	domain.shared_memory = for_each(x,
-					"//domain/memoryBacking/access[@mode='shared'] | "
-					"//domain/cpu/numa/cell[@memAccess='shared']",
-					NULL, NULL);
-	domain.hugepages = for_each(x, "//domain/memoryBacking/hugepages", NULL, NULL);
+	domain.shared_memory = for_each(x, shared, NULL, NULL);
+	domain.hugepages = for_each(x, mounted, NULL, NULL);
 	for_each(x, "//domain/cputune/vcpupin | //domain/cputune/emulatorpin | //domain/vcpu",
 		 take_cpus, &domain.cpus);
 	for_each(x, "//domain/numatune/memory | //domain/numatune/memnode", take_nodes,

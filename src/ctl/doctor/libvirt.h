@@ -24,9 +24,9 @@ struct libvirt_nic { /* <interface type='vhostuser'> */
 struct libvirt_domain {
 	char *file, *name;
 	bool running;
-	bool emulated;	    /* without KVM */
-	bool shared_memory; /* a vhost-user back end can map it */
-	bool hugepages;
+	bool emulated;	     /* without KVM */
+	bool shared_memory;  /* a vhost-user back end can map it */
+	bool hugepages;	     /* by way of a hugetlbfs mount */
 	struct cpuset cpus;  /* that its vCPUs and threads are pinned to; empty: not pinned */
 	struct cpuset nodes; /* NUMA nodes that its memory is bound to; empty: not bound */
 	struct pci_addr *functions; /* of the host, that it gets as they are */

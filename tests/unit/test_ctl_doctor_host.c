@@ -148,6 +148,7 @@ TEST(iommus_that_are_off)
 #define PAGES "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define NODE0 "/sys/devices/system/node/node0/hugepages/hugepages-2048kB"
 #define UNPAGED MASK("2,3")
+#define LIMIT(soft) "Max locked memory         " soft "            8388608              bytes\n"
 
 static const struct doctor_case memory[] = {
 	{ "hugepages",
@@ -208,19 +209,31 @@ static const struct doctor_case memory[] = {
 	  "LimitMEMLOCK=64M",
 	  { { "/etc/systemd/system/vio4wd-relay@.service.d/limit.conf",
 	      "[Service]\nLimitMEMLOCK=64M\n" } } },
-	{ "memlock-process",
+	{ "memlock-relay",
 	  FINDING_WARNING,
-	  "qemu-system-x86 (process 4711) has /dev/vhost-vdpa-0 open and may lock 8 MiB",
-	  { { "/proc/4711/fd/9", "-> /dev/vhost-vdpa-0" },
-	    { "/proc/4711/comm", "qemu-system-x86\n" },
-	    { "/proc/4711/limits",
-	      "Max locked memory         8388608              8388608              bytes\n" } } },
+	  "the relay process 4711 has /dev/vfio/vfio open and may lock 8 MiB",
+	  { { "/proc/4711/fd/9", "-> /dev/vfio/vfio" },
+	    { "/proc/4711/comm", "vio4wd-relay\n" },
+	    { "/proc/4711/limits", LIMIT("8388608") } } },
 	{ NULL,
 	  0,
 	  "",
 	  { { "/proc/4711/fd/9", "-> /dev/vhost-vdpa-0" },
-	    { "/proc/4711/limits",
-	      "Max locked memory         unlimited            unlimited            bytes\n" } } },
+	    { "/proc/4711/comm", "vio4wd-relay\n" },
+	    { "/proc/4711/limits", LIMIT("unlimited") } } },
+	/* who has it has had enough */
+	{ NULL,
+	  0,
+	  "",
+	  { { "/proc/4711/fd/9", "-> /dev/vhost-vdpa-0" },
+	    { "/proc/4711/comm", "qemu-system-x86\n" },
+	    { "/proc/4711/limits", LIMIT("8388608") } } },
+	{ "memlock-qemu",
+	  FINDING_NOTE,
+	  "may lock 64 MiB",
+	  { { "/sys/bus/vdpa/devices/vio4wd1", "-> nowhere" },
+	    { "/proc/self/limits", LIMIT("67108864") } } },
+	{ NULL, 0, "", { { "/proc/self/limits", LIMIT("67108864") } } },
 	{ "ksm",
 	  FINDING_WARNING,
 	  "across NUMA nodes",

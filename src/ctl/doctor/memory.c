@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Hugepages of relays and VMs, locked memory, and what the kernel does to memory. */
-#include <errno.h>
-#include <glob.h>
+/* Hugepages of relays and VMs, and what the kernel does to memory. */
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -10,9 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/cleanup.h"
-#include "common/sysfs.h"
 #include "ctl/doctor/doctor.h"
+#include "ctl/doctor/memlock.h"
 
 #define NODE "/sys/devices/system/node"
 #define RELAY_MIN_MB 64 /* that a relay process does not start without */
@@ -234,104 +231,6 @@ static void check_mount_rights(struct doctor *d)
 	doctor_action(d, "mount it with mode=1755, or chmod o+x %s", folder);
 }
 
-/* --- limits --- */
-
-/* The last assignment in the unit and its drop-ins counts. */
-static bool unit_limit(const struct doctor *d, char *where, size_t where_size, char *value,
-		       size_t size)
-{
-	static const char *const folders[] = { "/usr/lib", "/lib", "/usr/local/lib", "/run",
-					       "/etc" };
-	bool found = false;
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		char pattern[PATH_MAX];
-		glob_t files = { 0 };
-
-		snprintf(pattern, sizeof(pattern), "%s%s/systemd/system/vio4wd-relay@.service",
-			 d->root, folders[i]);
-		glob(pattern, 0, NULL, &files);
-		strncat(pattern, ".d/*.conf", sizeof(pattern) - strlen(pattern) - 1);
-		glob(pattern, GLOB_APPEND, NULL, &files);
-		for (size_t k = 0; k < files.gl_pathc; k++) {
-			const char *path = files.gl_pathv[k] + strlen(d->root);
-			_cleanup_free_ char *text = doctor_read(d, path);
-			const char *p = text;
-
-			while (p && (p = strstr(p, "\nLimitMEMLOCK="))) {
-				p += strlen("\nLimitMEMLOCK=");
-				snprintf(value, size, "%.*s", (int)strcspn(p, "\n"), p);
-				snprintf(where, where_size, "%s", path);
-				found = true;
-			}
-		}
-		globfree(&files);
-	}
-	return found;
-}
-
-static void check_unit_memlock(struct doctor *d)
-{
-	char where[PATH_MAX] = "", value[64] = "";
-
-	if (!unit_limit(d, where, sizeof(where), value, sizeof(value)) ||
-	    !strcmp(value, "infinity")) {
-		doctor_ok(d, "vio4wd-relay@.service",
-			  "the unit of relays does not limit what they "
-			  "may lock");
-		return;
-	}
-	doctor_find(d, FINDING_WARNING, where,
-		    "LimitMEMLOCK=%s: a relay locks all memory that VFs or hardware vDPA reach",
-		    value);
-	doctor_expected(d, "LimitMEMLOCK=infinity, as installed");
-	doctor_action(d, "take it out of the unit's drop-in (systemctl edit vio4wd-relay@.service) "
-			 "and restart the relays");
-}
-
-/* "Max locked memory  8388608  8388608  bytes" of /proc/PID/limits. False: there is no limit. */
-static bool memlock_limit(const struct doctor *d, const char *pid, unsigned long *bytes)
-{
-	_cleanup_free_ char *text = NULL;
-	const char *line;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%s/limits", pid);
-	text = doctor_read(d, path);
-	line = text ? strstr(text, "Max locked memory") : NULL;
-	return line && sscanf(line, "Max locked memory %lu", bytes) == 1;
-}
-
-static void judge_process(struct doctor *d, const char *pid, const char *program, const char *path,
-			  void *found)
-{
-	unsigned long bytes;
-	char looked_at[64];
-
-	if (!memlock_limit(d, pid, &bytes))
-		return;
-	*(size_t *)found += 1;
-	snprintf(looked_at, sizeof(looked_at), "/proc/%s/limits", pid);
-	doctor_find(d, FINDING_WARNING, looked_at,
-		    "%s (process %s) has %s open and may lock %lu MiB: mapping more of a VM's "
-		    "memory fails",
-		    program, pid, path, bytes >> 20);
-	doctor_expected(d, "no limit (RLIMIT_MEMLOCK), or more than the memory of its VM");
-	doctor_action(d, "start it with ulimit -l unlimited or LimitMEMLOCK=infinity; for a domain "
-			 "of libvirt raise <memtune><hard_limit>");
-}
-
-/* Of relays and of QEMU (--as vhost-vdpa): the kernel pins what their device may reach. */
-static void check_process_memlock(struct doctor *d)
-{
-	size_t found = 0;
-
-	doctor_open_files(d, "/dev/vhost-vdpa-", judge_process, &found);
-	if (!found)
-		doctor_ok(d, "/proc/*/limits",
-			  "no program with a vDPA device has a limit of locked memory");
-}
-
 /* --- the kernel --- */
 
 static void check_ksm(struct doctor *d)
@@ -360,8 +259,9 @@ static const struct doctor_check checks[] = {
 	{ "hugepages-wanted", check_wanted },
 	{ "hugetlbfs", check_mount },
 	{ "hugetlbfs-rights", check_mount_rights },
-	{ "memlock-unit", check_unit_memlock },
-	{ "memlock-process", check_process_memlock },
+	{ "memlock-unit", memlock_check_unit },
+	{ "memlock-relay", memlock_check_relays },
+	{ "memlock-qemu", memlock_check_qemu },
 	{ "ksm", check_ksm },
 	{ 0 },
 };

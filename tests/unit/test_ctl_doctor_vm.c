@@ -138,6 +138,8 @@ TEST(vdpas)
 #define HOSTDEV(address)                                                 \
 	"<devices><hostdev mode='subsystem' type='pci'><source>" address \
 	"</source></hostdev></devices>"
+#define LONG \
+	"an-element-with-a-name-of-a-hundred-letters-and-more-which-nobody-needs-but-somebody-has-made"
 #define QEMU "/usr/bin/qemu-system-x86_64"
 #define SAYS(text) "#!/bin/sh\necho '" text "'\n"
 
@@ -226,6 +228,15 @@ static const struct doctor_case libvirt[] = {
 	  FINDING_ERROR,
 	  "the domain good at /tmp/virtio-forwarder1.sock and the relay both connect",
 	  { { CONFIG, USED "VIO4WD_AUTO_VFS=enp1s0:0\nVIRTIOFWD_VHOST_CLIENT=yes\n" } } },
+	/* what others keep there is passed over, however deep and whatever it is called */
+	{ "socket-mode",
+	  FINDING_ERROR,
+	  "the domain deep at /tmp/virtio-forwarder2.sock",
+	  { { "/etc/libvirt/qemu/deep.xml",
+	      "<!-- of virsh --><domain type='kvm'><metadata><domain><name>other</name></domain>"
+	      "<" LONG "><" LONG "><" LONG "><name>far</name></" LONG "></" LONG "></" LONG ">"
+	      "</metadata><name>deep</name><memoryBacking><access mode='shared'/></memoryBacking>" NIC(
+		      "/tmp/virtio-forwarder2.sock", "server", "") "</domain>" } } },
 	{ "socket-mode",
 	  FINDING_WARNING,
 	  "does not connect again",

@@ -8,185 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxml/parser.h>
-#include <libxml/xpath.h>
-
-#include "common/cleanup.h"
-
-/* --- XML --- */
-
-/* Nothing from the network, no words on stderr, and no entities: libvirt writes none. */
-#define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
-
-static void cleanup_context(xmlXPathContext **context)
-{
-	if (*context)
-		xmlXPathFreeContext(*context);
-}
-
-static void cleanup_object(xmlXPathObject **object)
-{
-	xmlXPathFreeObject(*object);
-}
-
-static void cleanup_doc(xmlDoc **doc)
-{
-	xmlFreeDoc(*doc);
-}
-
-typedef void (*node_fn)(xmlNode *node, void *userdata);
-
-/* Calls fn for each element that the expression selects; returns how many there are. */
-static size_t for_each(xmlXPathContext *x, const char *expression, node_fn fn, void *userdata)
-{
-	_cleanup_(cleanup_object) xmlXPathObject *object =
-		xmlXPathEvalExpression((const xmlChar *)expression, x);
-	const size_t n = object && object->nodesetval ? (size_t)object->nodesetval->nodeNr : 0;
-
-	for (size_t i = 0; fn && i < n; i++)
-		fn(object->nodesetval->nodeTab[i], userdata);
-	return n;
-}
-
-/* The caller's; NULL when there is none. */
-static char *attribute(xmlNode *node, const char *name)
-{
-	return (char *)xmlGetNoNsProp(node, (const xmlChar *)name);
-}
-
-static bool attribute_is(xmlNode *node, const char *name, const char *wanted)
-{
-	_cleanup_free_ char *value = attribute(node, name);
-
-	return value && !strcmp(value, wanted);
-}
-
-static xmlNode *child(xmlNode *node, const char *name)
-{
-	for (xmlNode *c = node ? node->children : NULL; c; c = c->next) {
-		if (c->type == XML_ELEMENT_NODE && !strcmp((const char *)c->name, name))
-			return c;
-	}
-	return NULL;
-}
-
-static void keep_content(xmlNode *node, void *text)
-{
-	if (!*(char **)text)
-		*(char **)text = (char *)xmlNodeGetContent(node);
-}
-
-static void keep_dev(xmlNode *node, void *text)
-{
-	if (!*(char **)text)
-		*(char **)text = attribute(node, "dev");
-}
-
-/* --- pieces --- */
-
-/* One more entry, zeroed, at the end of *list; NULL when memory is short. */
-static void *grow(void *list, size_t *n, size_t size)
-{
-	char *more = reallocarray(*(void **)list, *n + 1, size);
-
-	if (!more)
-		return NULL;
-	*(void **)list = more;
-	memset(more + *n * size, 0, size);
-	return more + (*n)++ * size;
-}
-
-struct functions {
-	struct pci_addr **list;
-	size_t *n;
-};
-
-static bool number(xmlNode *node, const char *name, unsigned long *value)
-{
-	_cleanup_free_ char *text = attribute(node, name);
-	char *end;
-
-	if (!text)
-		return !strcmp(name, "domain"); /* 0 when it is not given */
-	*value = strtoul(text, &end, 0);
-	return end != text && !*end;
-}
-
-/* <address domain='0x0000' bus='0x01' slot='0x10' function='0x2'/> */
-static void take_function(xmlNode *node, void *userdata)
-{
-	const struct functions *functions = userdata;
-	unsigned long domain = 0, bus = 0, slot = 0, function = 0;
-	char text[64];
-	struct pci_addr addr, *entry;
-
-	if (!number(node, "domain", &domain) || !number(node, "bus", &bus) ||
-	    !number(node, "slot", &slot) || !number(node, "function", &function))
-		return;
-	snprintf(text, sizeof(text), "%04lx:%02lx:%02lx.%lx", domain, bus, slot, function);
-	if (pci_addr_parse(&addr, text) < 0)
-		return;
-	entry = grow(functions->list, functions->n, sizeof(*entry));
-	if (entry)
-		*entry = addr;
-}
-
-/* libvirt's sets have exclusions, "1-7,^3". */
-static void add_set(struct cpuset *set, char *text)
-{
-	char *rest = NULL;
-	struct cpuset part, without;
-
-	cpuset_clear(&without);
-	for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-		struct cpuset *to = *word == '^' ? &without : set;
-
-		if (cpuset_parse(&part, word + (*word == '^'), NULL) < 0)
-			continue;
-		for (int c = cpuset_next(&part, 0); c >= 0; c = cpuset_next(&part, c + 1))
-			cpuset_add(to, c);
-	}
-	for (size_t i = 0; i < sizeof(set->bits) / sizeof(set->bits[0]); i++)
-		set->bits[i] &= ~without.bits[i];
-}
-
-static void take_cpus(xmlNode *node, void *set)
-{
-	_cleanup_free_ char *text = attribute(node, "cpuset");
-
-	if (text)
-		add_set(set, text);
-}
-
-static void take_nodes(xmlNode *node, void *set)
-{
-	_cleanup_free_ char *text = attribute(node, "nodeset");
-
-	if (text)
-		add_set(set, text);
-}
-
-static void take_nic(xmlNode *node, void *userdata)
-{
-	struct libvirt_domain *domain = userdata;
-	xmlNode *source = child(node, "source"), *mac = child(node, "mac");
-	_cleanup_free_ char *address = mac ? attribute(mac, "address") : NULL;
-	_cleanup_free_ char *path = source ? attribute(source, "path") : NULL;
-	xmlNode *reconnect = child(source, "reconnect");
-	struct libvirt_nic *nic;
-
-	if (!path)
-		return;
-	nic = grow(&domain->nics, &domain->n_nics, sizeof(*nic));
-	if (!nic)
-		return;
-	nic->path = take_ptr(path);
-	nic->client = attribute_is(source, "mode", "client");
-	nic->reconnect = reconnect && attribute_is(reconnect, "enabled", "yes");
-	snprintf(nic->mac, sizeof(nic->mac), "%s", address ? address : "");
-}
-
-/* --- files --- */
+#include "ctl/doctor/libvirt_reader.h"
 
 static void free_domain(struct libvirt_domain *domain)
 {
@@ -215,41 +37,21 @@ static bool is_known(const struct libvirt *l, const char *name)
 	return false;
 }
 
-static void take_domain(struct libvirt *l, xmlXPathContext *x, const char *file, bool running)
+static void take_domain(struct libvirt *l, struct libvirt_reader *r)
 {
-	/* A memfd is shared unless told otherwise, and needs no file of hugetlbfs. */
-	static const char shared[] = "//domain/memoryBacking[access/@mode='shared' or "
-				     "(source/@type='memfd' and not(access/@mode='private'))] | "
-				     "//domain/cpu/numa/cell[@memAccess='shared']";
-	static const char mounted[] =
-		"//domain/memoryBacking[hugepages and not(source/@type='memfd')]";
-	struct libvirt_domain domain = { .running = running }, *entry;
-	struct functions functions = { &domain.functions, &domain.n_functions };
+	struct libvirt_domain *entry, *domain = &r->domain;
+	const struct libvirt_memory *m = &r->memory;
 
-	for_each(x, "//domain/name", keep_content, &domain.name);
-	domain.file = strdup(file);
-	if (!domain.name || !domain.file || is_known(l, domain.name)) {
-		free_domain(&domain);
+	if (!domain->name || !domain->file || is_known(l, domain->name))
 		return;
-	}
-	domain.emulated = for_each(x, "//domain[@type='qemu']", NULL, NULL);
-	domain.shared_memory = for_each(x, shared, NULL, NULL);
-	domain.hugepages = for_each(x, mounted, NULL, NULL);
-	for_each(x, "//domain/cputune/vcpupin | //domain/cputune/emulatorpin | //domain/vcpu",
-		 take_cpus, &domain.cpus);
-	for_each(x, "//domain/numatune/memory | //domain/numatune/memnode", take_nodes,
-		 &domain.nodes);
-	/* A network's device is in <actual> of a domain that runs. */
-	for_each(x,
-		 "//devices/hostdev/source/address | //devices/interface/source/address | "
-		 "//devices/interface/actual/source/address",
-		 take_function, &functions);
-	for_each(x, "//devices/interface[@type='vhostuser']", take_nic, &domain);
-	entry = grow(&l->domains, &l->n_domains, sizeof(*entry));
-	if (entry)
-		*entry = domain;
-	else
-		free_domain(&domain);
+	/* A memfd is shared unless told otherwise, and needs no file of hugetlbfs. */
+	domain->shared_memory = m->shared || m->shared_cell || (m->memfd && !m->is_private);
+	domain->hugepages = m->hugepages && !m->memfd;
+	entry = libvirt_grow(&l->domains, &l->n_domains, sizeof(*entry));
+	if (!entry)
+		return;
+	*entry = *domain;
+	*domain = (struct libvirt_domain){ 0 };
 }
 
 static bool pool_is_known(const struct libvirt *l, const char *name)
@@ -261,46 +63,38 @@ static bool pool_is_known(const struct libvirt *l, const char *name)
 	return false;
 }
 
-static void take_network(struct libvirt *l, xmlXPathContext *x, const char *file, bool running)
+static void take_pool(struct libvirt *l, struct libvirt_reader *r)
 {
-	struct libvirt_pool pool = { 0 }, *entry;
-	struct functions functions = { &pool.functions, &pool.n_functions };
+	struct libvirt_pool *entry, *pool = &r->pool;
 
-	if (!for_each(x, "//network/forward[@mode='hostdev']", NULL, NULL))
+	if (!r->is_pool || !pool->name || !pool->file || pool_is_known(l, pool->name))
 		return;
-	for_each(x, "//network/name", keep_content, &pool.name);
-	if (pool.name && pool_is_known(l, pool.name)) {
-		free_pool(&pool);
+	entry = libvirt_grow(&l->pools, &l->n_pools, sizeof(*entry));
+	if (!entry)
 		return;
+	*entry = *pool;
+	*pool = (struct libvirt_pool){ 0 };
+}
+
+/* path is below root. */
+static void read_file(struct libvirt *l, const char *path, const char *name, bool running)
+{
+	struct libvirt_reader r = { .domain.running = running };
+
+	r.domain.file = strdup(name);
+	r.pool.file = strdup(name);
+	if (libvirt_parse(&r, path) == 0) {
+		take_domain(l, &r);
+		take_pool(l, &r);
+	} else if (!l->broken) {
+		l->broken = strdup(name);
 	}
-	pool.file = strdup(file);
-	for_each(x, "//network/forward/pf", keep_dev, &pool.pf);
-	/* An active network lists the PF's VFs, too. */
-	if (!pool.pf)
-		for_each(x, "//network/forward/address", take_function, &functions);
-	entry = pool.name && pool.file ? grow(&l->pools, &l->n_pools, sizeof(*entry)) : NULL;
-	if (entry)
-		*entry = pool;
-	else
-		free_pool(&pool);
+	free(r.nic.path);
+	free_domain(&r.domain);
+	free_pool(&r.pool);
 }
 
-typedef void (*take_fn)(struct libvirt *l, xmlXPathContext *x, const char *file, bool running);
-
-static void read_file(struct libvirt *l, const char *root, const char *path, take_fn take,
-		      bool running)
-{
-	_cleanup_(cleanup_doc) xmlDoc *doc = xmlReadFile(path, NULL, PARSE_OPTIONS);
-	_cleanup_(cleanup_context) xmlXPathContext *x = doc ? xmlXPathNewContext(doc) : NULL;
-
-	if (x)
-		take(l, x, path + strlen(root), running);
-	else if (!l->broken)
-		l->broken = strdup(path + strlen(root));
-}
-
-static void read_folder(struct libvirt *l, const char *root, const char *folder, take_fn take,
-			bool running)
+static void read_folder(struct libvirt *l, const char *root, const char *folder, bool running)
 {
 	char pattern[PATH_MAX];
 	glob_t found = { 0 };
@@ -308,7 +102,7 @@ static void read_folder(struct libvirt *l, const char *root, const char *folder,
 	snprintf(pattern, sizeof(pattern), "%s%s/*.xml", root, folder);
 	if (glob(pattern, 0, NULL, &found) == 0) {
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			read_file(l, root, found.gl_pathv[i], take, running);
+			read_file(l, found.gl_pathv[i], found.gl_pathv[i] + strlen(root), running);
 	}
 	globfree(&found);
 }
@@ -316,10 +110,10 @@ static void read_folder(struct libvirt *l, const char *root, const char *folder,
 void libvirt_read(struct libvirt *l, const char *root)
 {
 	*l = (struct libvirt){ 0 };
-	read_folder(l, root, "/run/libvirt/qemu", take_domain, true);
-	read_folder(l, root, "/etc/libvirt/qemu", take_domain, false);
-	read_folder(l, root, "/run/libvirt/network", take_network, true);
-	read_folder(l, root, "/etc/libvirt/qemu/networks", take_network, false);
+	read_folder(l, root, "/run/libvirt/qemu", true);
+	read_folder(l, root, "/etc/libvirt/qemu", false);
+	read_folder(l, root, "/run/libvirt/network", true);
+	read_folder(l, root, "/etc/libvirt/qemu/networks", false);
 }
 
 void libvirt_free(struct libvirt *l)

@@ -20,7 +20,7 @@ struct finding *findings_add(struct findings *f)
 {
 	struct finding *list = f->list;
 
-	if (f->n % STEP == 0) /* full */
+	if (f->n % STEP == 0)
 		list = reallocarray(f->list, f->n + STEP, sizeof(*list));
 	if (!list) {
 		f->out_of_memory = true;

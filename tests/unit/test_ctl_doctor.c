@@ -74,6 +74,13 @@ TEST_F(doctor, a_daemon_that_is_not) {
 	EXPECT_FINDING(2, "config", FINDING_NOTE, "something else");
 }
 
+TEST_F(doctor, a_daemon_that_falls_silent) {
+	self->d.version = json_tokener_parse("{\"version\":\"" VIO4WD_VERSION "\"}");
+	err_set(&self->d.daemon_err, -ETIMEDOUT, "call", "vio4wd did not answer within 10.0 s");
+	run_sorted(&self->d, &doctor_daemon);
+	EXPECT_FINDING(0, "running", FINDING_ERROR, "is running, but: vio4wd did not answer");
+}
+
 static const char vfs[] =
 	"{\"pfs\":[{\"vfs\":[{\"name\":\"enp1s0.vf0\",\"address\":\"0000:01:10.0\","
 	"\"mac\":\"52:54:00:00:00:%s\"}]}]}";

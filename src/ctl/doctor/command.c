@@ -39,11 +39,19 @@ static const struct doctor_area *find_area(struct ctl *ctl, const char *name)
 /* One that does not answer is a finding, too, and no reason not to look at the host. */
 static void ask_daemon(struct ctl *ctl, struct doctor *d)
 {
-	if (ctl_try_call(ctl, "version", NULL, &d->version, &d->daemon_err) != CTL_OK)
-		return;
-	ctl_try_call(ctl, "status", NULL, &d->status, NULL);
-	ctl_try_call(ctl, "config", NULL, &d->running_config, NULL);
-	ctl_try_call(ctl, "vf-list", NULL, &d->vf_list, NULL);
+	const struct {
+		const char *method;
+		json_object **answer;
+	} questions[] = { { "version", &d->version },
+			  { "status", &d->status },
+			  { "config", &d->running_config },
+			  { "vf-list", &d->vf_list } };
+
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		if (ctl_try_call(ctl, questions[i].method, NULL, questions[i].answer,
+				 &d->daemon_err) != CTL_OK)
+			return;
+	}
 }
 
 static void print_more(struct output_table *table, const char *label, const char *text)

@@ -19,6 +19,13 @@ static void check_running(struct doctor *d)
 			    d->daemon_err.text[0] ? d->daemon_err.text : "vio4wd was not asked");
 		doctor_expected(d, "a running vio4wd; the other areas need none");
 		doctor_action(d, "systemctl start virtio-forwarder when the host is ready");
+	} else if (d->daemon_err.code) {
+		doctor_find(d, FINDING_ERROR, socket, "vio4wd %s is running, but: %s", version,
+			    d->daemon_err.text);
+		doctor_expected(d, "an answer within seconds");
+		doctor_action(d,
+			      "look at its log (journalctl -u virtio-forwarder); --timeout gives "
+			      "it more time");
 	} else if (strcmp(version, VIO4WD_VERSION) != 0) {
 		doctor_find(d, FINDING_WARNING, "vio4wdctl version",
 			    "vio4wd %s is running, vio4wdctl is " VIO4WD_VERSION, version);

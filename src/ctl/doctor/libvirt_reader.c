@@ -226,6 +226,7 @@ static const struct element {
 	{ "/domain/vcpu", on_cpus },
 	{ "/domain/cputune/vcpupin", on_cpus },
 	{ "/domain/cputune/emulatorpin", on_cpus },
+	{ "/domain/cputune/iothreadpin", on_cpus },
 	{ "/domain/numatune/memory", on_nodes },
 	{ "/domain/numatune/memnode", on_nodes },
 	{ "/domain/memoryBacking/hugepages", on_hugepages },

@@ -46,9 +46,9 @@ struct ctl_command {
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 };
 
-extern const struct ctl_command ctl_add, ctl_backend, ctl_config, ctl_libvirt_xml, ctl_log_level,
-	ctl_pin, ctl_qemu_args, ctl_relays, ctl_reload, ctl_remove, ctl_show, ctl_stats, ctl_status,
-	ctl_vdpa, ctl_version, ctl_vf;
+extern const struct ctl_command ctl_add, ctl_backend, ctl_config, ctl_doctor, ctl_libvirt_xml,
+	ctl_log_level, ctl_pin, ctl_qemu_args, ctl_relays, ctl_reload, ctl_remove, ctl_show,
+	ctl_stats, ctl_status, ctl_vdpa, ctl_version, ctl_vf;
 
 /* --- options.c --- */
 

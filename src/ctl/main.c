@@ -10,9 +10,9 @@
 #include "ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-	&ctl_status,  &ctl_show,      &ctl_add,		&ctl_remove,  &ctl_stats,     &ctl_pin,
-	&ctl_backend, &ctl_relays,    &ctl_vf,		&ctl_vdpa,    &ctl_log_level, &ctl_reload,
-	&ctl_config,  &ctl_qemu_args, &ctl_libvirt_xml, &ctl_version,
+	&ctl_status,  &ctl_show,   &ctl_add,	   &ctl_remove,	     &ctl_stats,     &ctl_pin,
+	&ctl_backend, &ctl_relays, &ctl_vf,	   &ctl_vdpa,	     &ctl_log_level, &ctl_reload,
+	&ctl_config,  &ctl_doctor, &ctl_qemu_args, &ctl_libvirt_xml, &ctl_version,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

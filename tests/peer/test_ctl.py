@@ -2,6 +2,7 @@
 """vio4wdctl: every command against a running vio4wd, and its exit statuses."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -110,10 +111,63 @@ def test_no_daemon(stage):
     assert str(daemon.runtime) in done.err
 
 
+def test_doctor_on_this_host(stage):
+    """Without a daemon, and with one: every check says something, and says all of it."""
+    daemon = stage.daemon(start=False)
+    daemon.write_config()
+
+    def examine(*areas):
+        report = daemon.ctl("--json", "doctor", *areas, status=None).json
+        for f in report["findings"]:
+            assert f["looked_at"] and f["found"], f
+            assert f["severity"] == "ok" or (f["expected"] and f["action"]), f
+        assert sum(report["counts"].values()) == len(report["findings"])
+        return {(f["area"], f["check"]): f for f in report["findings"]}
+
+    found = examine()
+    assert {area for area, _ in found} == {
+        "config", "install", "cpu", "iommu", "memory", "vf", "vdpa", "libvirt", "socket", "daemon"
+    }  # fmt: skip
+    assert found["daemon", "running"]["severity"] == "note"
+    assert str(daemon.runtime) in found["daemon", "running"]["found"]
+    assert found["config", "file"]["severity"] == "ok"
+    groups = any(Path("/sys/kernel/iommu_groups").iterdir())
+    assert (found["iommu", "active"]["severity"] == "ok") == groups
+    assert found["socket", "path"]["severity"] == "ok"
+    # Root may enter every folder; an ordinary user of QEMU needs the way to be open.
+    daemon.write_config(VIRTIOFWD_SOCKET_OWNER="nobody", VIRTIOFWD_SOCKET_GROUP="nogroup")
+    daemon.dir.chmod(0o700)
+    found = examine("socket")
+    assert str(daemon.dir) in found["socket", "path"]["found"]
+    assert found["socket", "path"]["severity"] == "error"
+    daemon.dir.chmod(0o755)
+    assert examine("socket")["socket", "path"]["severity"] == "ok"
+
+    daemon.start()
+    found = examine("daemon")
+    assert set(found) == {("daemon", "running"), ("daemon", "config"), ("daemon", "relays")}
+    assert {f["severity"] for f in found.values()} == {"ok"}
+    daemon.write_config(VIRTIOFWD_TSO=True)
+    assert examine("daemon")["daemon", "config"]["severity"] == "note"
+
+
+def test_doctor_exit_status_and_table(stage):
+    daemon = stage.daemon(start=False)
+    daemon.write_config()
+    good = daemon.ctl("doctor", "config", "daemon", status=0)
+    assert "0 errors, 0 warnings" in good.out and "to do" in good.out
+    daemon.write_config(VIRTIOFWD_CPU_MASK="x")
+    bad = daemon.ctl("doctor", "config", status=REFUSED)
+    assert "VIRTIOFWD_CPU_MASK" in bad.out and "1 error" in bad.out
+    assert " ok  " not in bad.out
+    assert " ok  " in daemon.ctl("doctor", "config", "--all", status=REFUSED).out
+    assert "did you mean 'iommu'" in daemon.ctl("doctor", "iomu", status=USAGE).err
+
+
 @pytest.mark.parametrize(
     "command",
     ["status", "show", "add", "remove", "stats", "pin", "relays", "log-level", "config",
-     "qemu-args", "libvirt-xml"],
+     "doctor", "qemu-args", "libvirt-xml"],
 )  # fmt: skip
 def test_help(stage, command):
     daemon = stage.daemon(start=False)

@@ -2,9 +2,10 @@
 """What the configuration and vio4wdctl ask for: VFs bound, left alone, made, removed, set up, and each as
 it was before in the end."""
 
+import errno
 import subprocess
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import IO, Any, Dict, Iterator, List, Optional
 
 import pytest
 from lib.daemon import Daemon
@@ -177,6 +178,47 @@ def test_vf_of_the_host(daemon: Daemon, pf: Pf) -> None:
     assert vf.driver == KERNEL
     run(["ip", "addr", "flush", "dev", vf.netdev])
     daemon.wait_state(4, "listening")
+
+
+# What vio4wdctl doctor says of it
+
+
+def complaints(daemon: Daemon, *areas: str) -> Dict[str, str]:
+    report = daemon.ctl("--json", "doctor", *areas, status=None).json
+    return {f["check"]: f["found"] for f in report["findings"] if f["severity"] != "ok"}
+
+
+def opened(path: Path) -> Optional[IO[bytes]]:
+    """None while another program has it open."""
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as e:
+        if e.errno != errno.EBUSY:
+            raise
+        return None
+
+
+def test_doctor(daemon: Daemon, pf: Pf) -> None:
+    """This machine has what VFs need; what keeps a VF from vio4wd is told with its name."""
+    pf.set_vfs(2)
+    vf = pf.vf(0)
+    vf.wait_udev()
+    assert not complaints(daemon, "iommu", "vf")
+    run(["ip", "addr", "add", "10.11.0.1/24", "dev", vf.netdev])
+    run(["ip", "link", "set", vf.netdev, "up"])
+    configure(daemon, **ALL_AUTO)
+    daemon.wait_state(1, "listening")
+    assert "10.11.0.1" in complaints(daemon, "vf")["driver"]
+    run(["ip", "addr", "flush", "dev", vf.netdev])
+    daemon.wait_state(0, "listening")
+    # The relay has both open, which is as it should be.
+    assert not complaints(daemon, "iommu", "vf", "daemon")
+    configure(daemon, VIRTIOFWD_BIND_VFIO_PCI=["enp1s0"])
+    wait_unpaired(daemon)
+    group = Path("/dev/vfio") / (vf.path / "iommu_group").resolve().name
+    with until(lambda: opened(group), "the relay has closed the VF"):
+        assert f"which has {group} open" in complaints(daemon, "vf")["holder"]
+    assert not complaints(daemon, "vf")
 
 
 # As it was before

@@ -138,7 +138,8 @@ TEST_F(client, server_comes_later) {
 TEST_F(client, late_answers) {
 	listen_on(self);
 	self->hold = true;
-	ASSERT_EQ(0, ask(self, "first", 100));
+	ASSERT_EQ(0, ask(self, "first", 1000));
+	RUN_UNTIL(self->held);
 	RUN_UNTIL(self->answers == 1);
 	EXPECT_EQ(-ETIMEDOUT, self->code);
 	ASSERT_NE(NULL, self->held);

@@ -64,10 +64,11 @@ def test_nothing_is_lost_while_lanes_move(stage: Any) -> None:
 
 
 def test_load_is_measured(stage: Any) -> None:
-    daemon = two_workers(stage)
+    last = workers()[-1]
+    daemon = two_workers(stage, VIRTIOFWD_CPU_PINS=[f"1:{last},{last}"])
     daemon.add(1, SINKS[0])
     daemon.add(2, SINKS[1])
-    pmd = stage.testpmd(daemon.socket(1), mode="txonly")
+    pmd = stage.testpmd(daemon.socket(1), mode="txonly", ring=1024, size=1400)
     stage.testpmd(daemon.socket(2))
     pmd.start()
     for relay in (1, 2):
@@ -89,24 +90,26 @@ def test_load_is_measured(stage: Any) -> None:
 
 def test_scheduler_spreads_the_load_once(stage: Any) -> None:
     """Two busy relays on one worker, of which one is pinned there by the configuration: the other
-    moves, and that is that, however unevenly the host lets us run."""
+    moves, and that is that, however unevenly the host lets us run. The front end has the first CPU:
+    the worker on the last one really works."""
     first, last = workers()[0], workers()[-1]
-    daemon = two_workers(stage, VIRTIOFWD_CPU_PINS=[f"1:{first},{first}"])
+    daemon = two_workers(stage, VIRTIOFWD_CPU_PINS=[f"1:{last},{last}"])
     daemon.add(1, SINKS[0])
     daemon.add(2, SINKS[1])
-    pmd = stage.testpmd([daemon.socket(1), daemon.socket(2)], mode="txonly")
+    sockets = [daemon.socket(1), daemon.socket(2)]
+    pmd = stage.testpmd(sockets, mode="txonly", ring=1024, size=1400)
     pmd.start()
     for relay in (1, 2):
         daemon.wait_state(relay, "active")
     with CoreSched(daemon.endpoint("core_sched")) as sched:
-        assert sched.update((2, first, first)).status == messages().CoreSchedResponse.OK
+        assert sched.update((2, last, last)).status == messages().CoreSchedResponse.OK
     process = scheduler(stage, daemon, "--poll-interval", "0.3", "--loglevel", "7")
     process.wait_text("moving 1 directions", 30)
-    until(lambda: placed(daemon, 2, first, last), "it has the other worker")
+    until(lambda: placed(daemon, 2, last, first), "its packets have the other worker")
     start = len(process.text())
     until(lambda: process.text()[start:].count("nothing to move") >= 5, "it looks again", 30)
     assert "moving" not in process.text()[start:]
-    assert placed(daemon, 1, first, first)
+    assert placed(daemon, 1, last, last)
     assert process.stop() == 0
 
 

@@ -26,3 +26,17 @@ void nodes_cpus(const char *root, const struct cpuset *mask, int node, struct cp
 			cpuset_add(cpus, cpu);
 	}
 }
+
+int nodes_of_pins(const char *root, const int *cpus, size_t n)
+{
+	int node = -1;
+
+	for (size_t i = 0; i < n; i++) {
+		const int other = cpus[i] < 0 ? node : cpu_numa_node(root, cpus[i]);
+
+		if (node >= 0 && other != node)
+			return -1;
+		node = other;
+	}
+	return node;
+}

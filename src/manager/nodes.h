@@ -15,4 +15,8 @@ size_t nodes_find(const char *root, const struct cpuset *mask, int *nodes, size_
 /* Those of mask that are on the node. */
 void nodes_cpus(const char *root, const struct cpuset *mask, int node, struct cpuset *cpus);
 
+/* The node of pinned CPUs (those below 0 are none), on whose relay process they have to be served;
+ * -1 when there is none, or when they are on several. */
+int nodes_of_pins(const char *root, const int *cpus, size_t n);
+
 #endif

@@ -21,7 +21,7 @@ struct placement_process {
 };
 
 struct placement_request {
-	int numa_node;	 /* of the device; -1: it has none */
+	int numa_node;	 /* of the CPUs it is pinned to, else of the device; -1: neither */
 	bool needs_port; /* one of the process's DPDK ports */
 	int current;	 /* number of the process that has the endpoint, -1: none */
 };

@@ -103,8 +103,9 @@ struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port
 			   struct err *err)
 {
 	struct placement_process processes[MANAGER_MAX_PROCESSES];
+	const int pin_node = nodes_of_pins(m->root, p->wish.pin, N_DIRECTIONS);
 	const struct placement_request request = {
-		.numa_node = numa_node,
+		.numa_node = pin_node >= 0 ? pin_node : numa_node,
 		.needs_port = needs_port,
 		.current = p->seen.relay ? (int)p->seen.relay->number : -1,
 	};

@@ -89,6 +89,7 @@ static void read_lane(json_object *lane, struct sampler_endpoint *endpoint)
 	counts->bytes_in += json_get_int(lane, "bytes_in", 0);
 	counts->packets_out += json_get_int(lane, "packets_out", 0);
 	counts->bytes_out += json_get_int(lane, "bytes_out", 0);
+	counts->busy_us += json_get_int(lane, "busy_us", 0);
 	read_drops(lane, counts);
 }
 
@@ -176,6 +177,7 @@ static void compute_rates(const struct sampler *s, const struct sampler_endpoint
 			r->bytes_in = rate(x->bytes_in, y->bytes_in, seconds);
 			r->packets_out = rate(x->packets_out, y->packets_out, seconds);
 			r->bytes_out = rate(x->bytes_out, y->bytes_out, seconds);
+			r->load = rate(x->busy_us, y->busy_us, seconds) / 1e6;
 		}
 	}
 }

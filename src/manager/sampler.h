@@ -31,10 +31,12 @@ extern const char *const sampler_drop_names[N_DROPS];
 struct sampler_counts { /* of a direction, since the endpoint was made */
 	uint64_t packets_in, bytes_in, packets_out, bytes_out;
 	uint64_t drop_packets[N_DROPS], drop_bytes[N_DROPS];
+	uint64_t busy_us; /* of workers, for its lanes */
 };
 
 struct sampler_rates { /* per second */
 	double packets_in, bytes_in, packets_out, bytes_out;
+	double load; /* CPU time; 1.0 is a whole CPU */
 };
 
 struct sampler_endpoint {

@@ -14,7 +14,12 @@ typedef Virtioforwarder__StatsRequest Request;
 typedef Virtioforwarder__StatsResponse Response;
 typedef Virtioforwarder__RelayState State;
 
-/* All parts of a RelayState, in one piece of memory. */
+struct cpus {
+	size_t n;
+	uint32_t *list; /* CPU numbers, or NULL */
+};
+
+/* All parts of a RelayState, but for lists of CPUs in one piece of memory. */
 struct state {
 	State state;
 	Virtioforwarder__RelayState__CPU cpu;
@@ -61,6 +66,7 @@ static void fill_up(Virtioforwarder__RelayState__VFtoVM *up, const struct sample
 	up->byte_rate_rx_from_vf = r->bytes_in;
 	up->pkt_rate_tx_to_vm = r->packets_out;
 	up->byte_rate_tx_to_vm = r->bytes_out;
+	SET(up, load, r->load);
 }
 
 static void fill_down(Virtioforwarder__RelayState__VMtoVF *down, const struct sampler_counts *c,
@@ -78,30 +84,65 @@ static void fill_down(Virtioforwarder__RelayState__VMtoVF *down, const struct sa
 	down->byte_rate_rx_from_vm = r->bytes_in;
 	down->pkt_rate_tx_to_vf = r->packets_out;
 	down->byte_rate_tx_to_vf = r->bytes_out;
+	SET(down, load, r->load);
 }
 
-static int first_cpu(json_object *endpoint, const char *direction)
+/* Those of a JSON array of numbers, or of objects that have one as "cpu". */
+static struct cpus read_cpus(json_object *array)
+{
+	struct cpus cpus = { 0 };
+	const size_t n = array ? json_object_array_length(array) : 0;
+
+	cpus.list = n ? calloc(n, sizeof(*cpus.list)) : NULL;
+	for (size_t i = 0; cpus.list && i < n; i++) {
+		json_object *entry = json_object_array_get_idx(array, i);
+
+		if (json_object_is_type(entry, json_type_object))
+			cpus.list[cpus.n++] = json_get_int(entry, "cpu", 0);
+		else
+			cpus.list[cpus.n++] = json_object_get_int(entry);
+	}
+	return cpus;
+}
+
+static struct cpus direction_cpus(json_object *endpoint, const char *direction)
 {
 	json_object *json = json_get_member(endpoint, direction, json_type_object);
-	json_object *cpus = json_get_member(json, "cpus", json_type_array);
 
-	if (!cpus || !json_object_array_length(cpus))
-		return -1;
-	return json_object_get_int(json_object_array_get_idx(cpus, 0));
+	return read_cpus(json_get_member(json, "cpus", json_type_array));
 }
 
-static void fill_cpus(struct state *s, json_object *endpoint, bool up, bool down)
+/* The CPUs of its directions that are active, and those of its relay process. */
+static void fill_cpus(struct state *s, const struct manager *m, unsigned int id, bool up, bool down)
 {
-	const int up_cpu = up ? first_cpu(endpoint, "vf_to_vm") : -1;
-	const int down_cpu = down ? first_cpu(endpoint, "vm_to_vf") : -1;
+	const struct relay *relay = m->pairings[id].seen.relay;
+	json_object *endpoint = sampler_endpoint_json(m->sampler, id);
+	const struct cpus none = { 0 };
+	const struct cpus up_cpus = up ? direction_cpus(endpoint, "vf_to_vm") : none;
+	const struct cpus down_cpus = down ? direction_cpus(endpoint, "vm_to_vf") : none;
+	json_object *process = relay ? sampler_process_json(m->sampler, relay->number) : NULL;
+	const struct cpus workers = read_cpus(json_get_member(process, "workers", json_type_array));
 
 	virtioforwarder__relay_state__cpu__init(&s->cpu);
-	if (up_cpu >= 0)
-		SET(&s->cpu, vf_to_vm, up_cpu);
-	if (down_cpu >= 0)
-		SET(&s->cpu, vm_to_vf, down_cpu);
-	if (up_cpu >= 0 || down_cpu >= 0)
+	if (up_cpus.n)
+		SET(&s->cpu, vf_to_vm, up_cpus.list[0]);
+	if (down_cpus.n)
+		SET(&s->cpu, vm_to_vf, down_cpus.list[0]);
+	if (up_cpus.n || down_cpus.n)
 		s->state.cpu = &s->cpu;
+	s->up.n_cpus = up_cpus.n;
+	s->up.cpus = up_cpus.list;
+	s->down.n_cpus = down_cpus.n;
+	s->down.cpus = down_cpus.list;
+	s->state.n_worker_cpus = workers.n;
+	s->state.worker_cpus = workers.list;
+}
+
+static void free_cpus(const struct state *s)
+{
+	free(s->up.cpus);
+	free(s->down.cpus);
+	free(s->state.worker_cpus);
 }
 
 /* 1.1's words, by what is being done to the device and the VM. */
@@ -164,7 +205,7 @@ static void fill(struct state *s, const struct manager *m, unsigned int id,
 	s->up.internal_state = device_word(p);
 	s->down.active = down;
 	s->down.internal_state = vm_word(p);
-	fill_cpus(s, endpoint, up, down);
+	fill_cpus(s, m, id, up, down);
 }
 
 static void sampled(const struct sampler_view *view, void *userdata)
@@ -179,7 +220,7 @@ static void sampled(const struct sampler_view *view, void *userdata)
 					     : VIRTIOFORWARDER__STATS_RESPONSE__STATUS__ENOMEM;
 	response.relay = pointers;
 	for (unsigned int id = 0; states && pointers && id < m->max_relays; id++) {
-		struct state *s = &states[response.n_relay];
+		struct state *s = &states[id];
 
 		if (!asked->wanted[id])
 			continue;
@@ -188,6 +229,8 @@ static void sampled(const struct sampler_view *view, void *userdata)
 			pointers[response.n_relay++] = &s->state;
 	}
 	svc_zmq_reply(asked->req, &response.base);
+	for (unsigned int id = 0; states && id < m->max_relays; id++)
+		free_cpus(&states[id]);
 	free(states);
 	free(pointers);
 	free(asked->wanted);

@@ -12,7 +12,6 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 
 #include "common/log.h"
 #include "wire/unix_listen.h"
+#include "wire/zmq_context.h"
 #include "wire/zmq_server.h"
 
 #define BATCH 32       /* messages before other events get their turn */
@@ -50,36 +50,6 @@ struct zmq_server {
 	TAILQ_HEAD(, zmq_request) requests;
 	unsigned int n_requests;
 };
-
-/* --- the context, one per process while there are servers --- */
-
-static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
-static void *context;
-static unsigned int context_users;
-
-static void *context_get(void)
-{
-	void *ret;
-
-	pthread_mutex_lock(&context_lock);
-	if (!context)
-		context = zmq_ctx_new();
-	if (context)
-		context_users++;
-	ret = context;
-	pthread_mutex_unlock(&context_lock);
-	return ret;
-}
-
-static void context_put(void)
-{
-	pthread_mutex_lock(&context_lock);
-	if (--context_users == 0) {
-		zmq_ctx_term(context);
-		context = NULL;
-	}
-	pthread_mutex_unlock(&context_lock);
-}
 
 /* --- requests --- */
 
@@ -304,12 +274,12 @@ int zmq_server_new(struct zmq_server **ret_server, sd_event *event, const char *
 	server->handler = handler;
 	server->userdata = userdata;
 	TAILQ_INIT(&server->requests);
-	ctx = context_get();
+	ctx = zmq_context_get();
 	server->socket = ctx ? zmq_socket(ctx, ZMQ_ROUTER) : NULL;
 	if (!server->socket) {
 		ret = err_set(err, -errno, "zmq", "making a socket: %s", zmq_strerror(errno));
 		if (ctx)
-			context_put();
+			zmq_context_put();
 		free(server);
 		return ret;
 	}
@@ -350,6 +320,6 @@ void zmq_server_free(struct zmq_server *server)
 	if (server->path)
 		unlink(server->path);
 	free(server->path);
-	context_put();
+	zmq_context_put();
 	server_unref(server);
 }

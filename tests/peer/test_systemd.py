@@ -17,7 +17,8 @@ from lib.wait import until
 
 SHIPPED = BUILD / "conf/systemd"
 RELAY = "vio4wd-relay@0.service"
-UNITS = [SERVICE, "vio4wd-relay@.service", "vio4wd-hugepages.service"]
+SCHEDULER = "vio4wd_core_scheduler.service"
+UNITS = [SERVICE, "vio4wd-relay@.service", "vio4wd-hugepages.service", SCHEDULER]
 NULL = "vdev:net_null1,no-rx=1"
 
 
@@ -58,7 +59,7 @@ def test_units_are_understood(bed: Systemd) -> None:
 
 @pytest.mark.parametrize(
     "unit, most",
-    [("vio4wd-relay@.service", 1.3), ("vio4wd-hugepages.service", 1.2), (SERVICE, 4.3)],
+    [("vio4wd-relay@.service", 1.3), ("vio4wd-hugepages.service", 1.2), (SCHEDULER, 1.6), (SERVICE, 4.3)],
 )
 def test_exposure(unit: str, most: float) -> None:
     """0 is best and 10 worst; what is left is explained in the units."""
@@ -125,6 +126,22 @@ def test_relay_is_a_unit_without_rights(bed: Systemd) -> None:
     manager = bed.status_of(bed.main_pid(SERVICE))
     assert bin(int(manager["CapBnd"], 16)).count("1") <= 8
     assert manager["NoNewPrivs"] == "1" and manager["Seccomp"] == "2"
+
+
+def test_core_scheduler_runs_with_the_manager(bed: Systemd) -> None:
+    """Only when it is asked for; without rights it reaches the endpoints."""
+    start(bed)
+    until(lambda: bed.show(SCHEDULER, "ActiveState") == "inactive", "it is skipped")
+    assert bed.show(SCHEDULER, "Result") == "exec-condition"
+    bed.write_config(VIRTIOFWD_STATIC_VFS=[f"{NULL}=1"], VIO4WD_CORE_SCHED_ENABLE=True)
+    bed.systemctl("restart", SERVICE)
+    until(lambda: "vio4wd answers" in bed.journal(SCHEDULER), "it has looked", 30)
+    status = bed.status_of(bed.main_pid(SCHEDULER))
+    assert "0" not in status["Uid"].split()
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
+        assert int(status[name], 16) == 0, name
+    bed.systemctl("stop", SERVICE)
+    until(lambda: bed.show(SCHEDULER, "ActiveState") == "inactive", "it ends with the manager")
 
 
 def test_packets_flow_while_the_manager_is_killed(bed: Systemd, tmp_path: Path) -> None:

@@ -99,8 +99,14 @@ static int port_spread_to(struct backend *backend, uint16_t queues)
 	return 0;
 }
 
+static bool port_claims(const struct backend_request *req)
+{
+	return !req->chardev[0];
+}
+
 const struct backend_ops backend_port_ops = {
 	.name = "port",
+	.claims = port_claims,
 	.attach = port_open,
 	.detach = port_close,
 	.start = port_begin,
@@ -157,9 +163,11 @@ int rte_vhost_vring_call(int vid, uint16_t ring)
 	return 0;
 }
 
+static int vm_node = -1; /* NUMA node of the VM's memory */
+
 int rte_vhost_get_numa_node(int vid)
 {
-	return -1;
+	return vm_node;
 }
 
 FIXTURE(serve) {

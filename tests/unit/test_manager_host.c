@@ -89,6 +89,18 @@ TEST_F(host, nodes_of_the_workers) {
 	EXPECT_EQ(1, nodes_find(self->root, &mask, nodes, 1));
 }
 
+TEST_F(host, node_of_pinned_cpus) {
+	static const struct {
+		int cpus[2], node;
+	} cases[] = {
+		{ { 1, 2 }, 0 },  { { 5, 7 }, 1 },  { { -1, 5 }, 1 },
+		{ { 5, -1 }, 1 }, { { 1, 5 }, -1 }, { { -1, -1 }, -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		EXPECT_EQ(cases[i].node, nodes_of_pins(self->root, cases[i].cpus, 2));
+}
+
 TEST_F(host, pci_function) {
 	struct device_facts facts;
 	struct devname dev;

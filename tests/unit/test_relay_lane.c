@@ -19,6 +19,7 @@
 #include "sw-relay/lane.h"
 #include "sw-relay/pool.h"
 #include "sw-relay/worker.h"
+#include "sw-relay/worker_internal.h"
 #include "sw-relay/worker_table.h"
 
 #define QUEUES 4
@@ -477,6 +478,50 @@ TEST_F(lane, tables_grow) {
 	tables_remove(lanes, RTE_DIM(lanes));
 	for (unsigned int i = 0; i < RTE_DIM(lanes); i++)
 		lane_free(lanes[i]);
+	tables_unlock();
+	workers_stop();
+}
+
+/* The busy share of the last second, as if the worker had just measured it. */
+static void pretend_busy(struct worker *worker, uint32_t millionths)
+{
+	__atomic_store_n(&worker->window_share, millionths, __ATOMIC_RELAXED);
+	__atomic_store_n(&worker->window_start, rte_rdtsc(), __ATOMIC_RELAXED);
+}
+
+TEST_F(lane, least_loaded_worker) {
+	const struct worker_options options = { .max_sleep_us = 200 };
+	struct worker *first, *second;
+	struct cpuset cpus;
+	struct err err;
+	cpu_set_t own;
+
+	cpuset_clear(&cpus);
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(own), &own));
+	for (unsigned int cpu = 0; cpu < CPU_SETSIZE && cpuset_count(&cpus) < 2; cpu++) {
+		if (CPU_ISSET(cpu, &own))
+			cpuset_add(&cpus, cpu);
+	}
+	if (cpuset_count(&cpus) < 2)
+		SKIP(return, "needs two CPUs");
+	ASSERT_EQ(0, workers_start(&cpus, &options, &err));
+	tables_lock();
+	first = worker_choose(cpuset_next(&cpus, 0));
+	second = worker_choose(cpuset_next(&cpus, worker_cpu(first) + 1));
+	EXPECT_NE(first, second);
+	/* A CPU without a worker is no wish. */
+	EXPECT_NE(NULL, worker_choose(CPUSET_MAX_CPU));
+	/* Of two that are equal the one with fewer lanes. */
+	worker_account(first, 1);
+	EXPECT_EQ(second, worker_choose(-1));
+	worker_account(second, 2);
+	EXPECT_EQ(first, worker_choose(-1));
+	/* What is measured counts more than how many lanes there are, but noise is none. */
+	pretend_busy(first, 500000);
+	EXPECT_EQ(second, worker_choose(-1));
+	EXPECT_EQ(first, worker_choose(worker_cpu(first)));
+	pretend_busy(first, 10000);
+	EXPECT_EQ(first, worker_choose(-1));
 	tables_unlock();
 	workers_stop();
 }

@@ -367,6 +367,30 @@ TEST_F(serve, backend_is_its_port) {
 	EXPECT_FALSE(backend->interrupts);
 }
 
+/* The packets of a VM lie on the node of its memory, wherever the one before it was. */
+TEST_F(serve, packet_memory_follows_the_vm) {
+	const struct rte_mempool *first;
+
+	self->req.chardev[0] = '\0';
+	vm_node = 0;
+	vm_comes(self->ep, self->guest);
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(0, self->ep->pool_node);
+	EXPECT_FALSE(endpoint_needs_refit(self->ep));
+	first = self->ep->pool;
+	vm_goes(self->ep, self->guest);
+	EXPECT_FALSE(endpoint_needs_refit(self->ep));
+	vm_node = 1;
+	vm_comes(self->ep, self->guest);
+	EXPECT_TRUE(endpoint_needs_refit(self->ep));
+	EXPECT_PORT("open, start");
+	endpoint_do_refit(self->ep);
+	EXPECT_PORT("stop, start");
+	EXPECT_EQ(1, self->ep->pool_node);
+	EXPECT_NE(first, self->ep->pool);
+	EXPECT_FALSE(endpoint_needs_refit(self->ep));
+}
+
 int main(int argc, char **argv)
 {
 	return relay_test_main(argc, argv, 64, 256);

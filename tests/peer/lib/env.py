@@ -15,6 +15,8 @@ CACHE = Path(os.environ.get("VIO4WD_CACHE", "/var/cache/vio4wd"))
 MANAGER = BUILD / "src/manager/vio4wd"
 RELAY = BUILD / "src/sw-relay/vio4wd-relay"
 CTL = BUILD / "src/ctl/vio4wdctl"
+COMPAT11 = BUILD / "src/compat11/vio4wd-compat11"
+SCHEDULER = BUILD / "src/scheduler/vio4wd_core_scheduler"
 NUMBERED = BUILD / "tests/peer/numbered"
 
 PACKAGE_OF = {

@@ -63,7 +63,9 @@ class Systemd:
     def _for_sanitizers(self) -> None:
         """The check for leaks traces the process at its end, which the units do not allow."""
         self.drop_in(SERVICE, "[Service]\nSystemCallFilter=\n", "asan")
-        for unit in ("vio4wd-relay@.service", "vio4wd-hugepages.service"):
+        for unit in (
+            "vio4wd-relay@.service", "vio4wd-hugepages.service", "vio4wd_core_scheduler.service",
+        ):  # fmt: skip
             self.drop_in(unit, "[Service]\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n", "asan")
 
     def close(self) -> None:

@@ -12,7 +12,7 @@
 #include "manager/ovsdb_message.h"
 
 #define READ_CHUNK 65536
-#define OUT_MAX (1u << 20) /* bytes that wait for a server that asks and does not read */
+#define OUT_MAX 65536u /* bytes that wait for a server that asks and does not read */
 
 struct ovsdb_conn {
 	int fd;
@@ -44,7 +44,8 @@ static int flush(struct ovsdb_conn *conn, struct err *err)
 		sent += (size_t)n;
 	}
 	conn->out_used -= sent;
-	memmove(conn->out, conn->out + sent, conn->out_used);
+	if (sent)
+		memmove(conn->out, conn->out + sent, conn->out_used);
 	sd_event_source_set_io_events(conn->io, conn->out_used ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return 0;
 }
@@ -176,8 +177,8 @@ int ovsdb_conn_new(struct ovsdb_conn **result, sd_event *event, int fd, uint64_t
 	if (conn->stream)
 		rc = sd_event_add_io(event, &conn->io, fd, EPOLLIN, on_io, conn);
 	if (rc >= 0)
-		rc = sd_event_add_time_relative(event, &conn->timer, CLOCK_MONOTONIC, probe_us, 0,
-						on_probe, conn);
+		rc = sd_event_add_time_relative(event, &conn->timer, CLOCK_MONOTONIC, probe_us,
+						probe_us / 20, on_probe, conn);
 	if (rc >= 0)
 		rc = send_message(conn, ovsdb_request_monitor(), &err);
 	if (rc < 0) {

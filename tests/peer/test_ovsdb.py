@@ -84,6 +84,18 @@ def test_records_become_pairings(stage, ovsdb):
     assert daemon.relay(1)["origin"] == "control"
 
 
+def test_ports_of_the_switch_itself(stage, ovsdb):
+    """What Open vSwitch makes is served as it is; of anything else a VM would get its part only."""
+    name = stage.netns().host
+    daemon = manager(stage, ovsdb)
+    ovsdb.vsctl(*ovsdb.ask(name, 1))
+    until(lambda: name in interfaces(daemon), "it is seen")
+    assert "would share it with the switch" in interfaces(daemon)[name]["reason"]
+    ovsdb.vsctl("set", "Interface", name, "type=internal")
+    wait_interface(daemon, 1, name)
+    assert daemon.relay(1)["device"] == f"netdev:{name}"
+
+
 def test_the_server_and_the_manager_come_and_go(stage, ovsdb):
     ovsdb.vsctl(*ovsdb.ask("vm1", 1), *ovsdb.ask("vm2", 2))
     daemon = manager(stage, ovsdb)

@@ -216,26 +216,38 @@ TEST(a_message_without_end)
 }
 
 TEST_F(conn, a_server_that_asks_and_does_not_read) {
-	for (int i = 0; i < 200000 && !self->closed; i++)
-		say(self, ECHO_CALL);
+	char many[64 * sizeof(ECHO_CALL)] = "";
+
+	for (int i = 0; i < 64; i++)
+		strcat(many, ECHO_CALL);
+	for (int i = 0; i < 4000 && !self->closed; i++)
+		say(self, many);
 	EXPECT_EQ(1U, self->closed);
 	EXPECT_EQ(-ENOBUFS, self->err.code);
 }
 
+/* The next that the client says; "" when it has closed the connection. */
+static const char *next_words(FIXTURE_DATA(conn) * self)
+{
+	const char *text = "";
+
+	while (!*text && !self->closed && sd_event_run(self->event, LONG_US) > 0)
+		text = heard(self);
+	return text;
+}
+
 TEST_F(conn, a_server_that_goes_silent) {
+	static const char echo[] = "{\"method\":\"echo\",\"params\":[],\"id\":\"vio4wd\"}";
+
 	ovsdb_conn_free(self->conn);
 	close(self->server);
-	ASSERT_EQ(0, open_conn(self, 20000));
+	ASSERT_EQ(0, open_conn(self, 200000));
 	heard(self);
-	ASSERT_LT(0, sd_event_run(self->event, LONG_US));
-	EXPECT_STREQ("{\"method\":\"echo\",\"params\":[],\"id\":\"vio4wd\"}", heard(self));
+	EXPECT_STREQ(echo, next_words(self));
 	say(self, "{\"id\":\"vio4wd\",\"result\":[],\"error\":null}");
-	ASSERT_LT(0, sd_event_run(self->event, LONG_US)); /* heard of it: nothing to ask */
-	EXPECT_STREQ("", heard(self));
-	ASSERT_LT(0, sd_event_run(self->event, LONG_US));
-	EXPECT_STRNE("", heard(self));
+	EXPECT_STREQ(echo, next_words(self));
 	EXPECT_EQ(0U, self->closed);
-	ASSERT_LT(0, sd_event_run(self->event, LONG_US));
+	EXPECT_STREQ("", next_words(self));
 	EXPECT_EQ(1U, self->closed);
 	EXPECT_EQ(-ETIMEDOUT, self->err.code);
 }

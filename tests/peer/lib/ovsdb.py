@@ -14,6 +14,11 @@ SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 BRIDGE = "br0"
 
 
+def listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(str(path)) == 0
+
+
 class Ovsdb:
     """Runs after start(); the database outlives stop() and kill()."""
 
@@ -33,7 +38,7 @@ class Ovsdb:
         path = path or self.path
         log = self.dir / "server.txt"
         self.process = Process([*self.server, f"--remote=punix:{path}", self.db], log)
-        until(path.exists, "ovsdb-server listens", 20, self.process.check_running)
+        until(lambda: listens(path), "ovsdb-server listens", 20, self.process.check_running)
 
     def stop(self) -> None:
         if self.process and self.process.running():

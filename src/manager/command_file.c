@@ -207,17 +207,16 @@ int command_file_new(struct command_file **result, struct manager *m, struct err
 	file->group = group ? group->gr_gid : (gid_t)-1;
 	manager_path(m, file->path, sizeof(file->path), NAME);
 	rc = port_command_file_make(file->path, file->group, err);
-	if (rc == -EEXIST)
-		rc = 0;
-	if (!rc)
-		rc = sd_event_add_inotify(m->event, &file->watch, m->cfg->runtime_dir,
-					  EVENTS | IN_ONLYDIR, on_event, file);
+	if (rc < 0 && rc != -EEXIST) {
+		free(file);
+		return rc;
+	}
+	rc = sd_event_add_inotify(m->event, &file->watch, m->cfg->runtime_dir, EVENTS | IN_ONLYDIR,
+				  on_event, file);
 	if (rc >= 0)
 		rc = sd_event_add_defer(m->event, &file->first, on_first, file);
 	if (rc < 0) {
-		if (!err->code)
-			err_set(err, rc, "start", "%s cannot be watched: %s", file->path,
-				strerror(-rc));
+		err_set(err, rc, "start", "%s cannot be watched: %s", file->path, strerror(-rc));
 		sd_event_source_disable_unref(file->watch);
 		free(file);
 		return rc;

@@ -94,7 +94,10 @@ static int submit(struct ovsdb_ports *ports, struct pairing *p, struct pairing_o
 
 static void take_away(struct ovsdb_ports *ports, struct pairing *p)
 {
-	struct pairing_op op = { .kind = OP_REMOVE, .check_name = true, .wish = p->wish };
+	/* Giving a VF back is the pairing's own to try until it is done. */
+	struct pairing_op op = {
+		.kind = OP_REMOVE, .check_name = true, .answer_early = true, .wish = p->wish
+	};
 	struct err err;
 
 	log_info("OVSDB: interface %s no longer asks for relay %u", p->wish.port, p->id);

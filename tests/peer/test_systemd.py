@@ -239,8 +239,8 @@ def test_port_control_without_zeromq(bed: Systemd) -> None:
     db = "/run/openvswitch/conf.db"
     bed.run("mkdir", "-p", "/run/openvswitch")
     bed.run(tool("ovsdb-tool"), "create", db, SCHEMA)
-    server = [tool("ovsdb-server"), "--remote=punix:/run/openvswitch/db.sock", "--pidfile=/run/o.pid"]
-    bed.run(*server, "--detach", "--no-chdir", db)
+    remote = "--remote=punix:/run/openvswitch/db.sock"
+    bed.run(tool("ovsdb-server"), remote, "--pidfile=/run/o.pid", "--detach", "--no-chdir", db)
     try:
         vsctl = [tool("ovs-vsctl"), "--no-wait", "init", "--", "add-br", "br0"]
         port = ["--", "add-port", "br0", "vm5", "--", "set", "Interface", "vm5"]

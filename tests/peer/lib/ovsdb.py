@@ -4,7 +4,7 @@
 import json
 import socket
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Optional
 
 from .env import tool
 from .process import Arg, Process, run
@@ -27,14 +27,14 @@ class Ovsdb:
         self.dir = folder
         self.path = folder / "db.sock"
         self.db = folder / "conf.db"
-        self.process: Process | None = None
+        self.process: Optional[Process] = None
         server = tool("ovsdb-server")  # names the package when it is missing
         self.server: List[Arg] = [server, "--no-chdir", f"--unixctl={folder / 'ctl'}"]
         run([tool("ovsdb-tool"), "create", self.db, SCHEMA])
         self.start()
         self.vsctl("init", "--", "add-br", BRIDGE)
 
-    def start(self, path: Path | None = None) -> None:
+    def start(self, path: Optional[Path] = None) -> None:
         path = path or self.path
         log = self.dir / "server.txt"
         self.process = Process([*self.server, f"--remote=punix:{path}", self.db], log)
@@ -51,7 +51,7 @@ class Ovsdb:
     def close(self) -> None:
         self.stop()
 
-    def vsctl(self, *args: Arg, path: Path | None = None) -> str:
+    def vsctl(self, *args: Arg, path: Optional[Path] = None) -> str:
         db = f"--db=unix:{path or self.path}"
         return run([tool("ovs-vsctl"), db, "--no-wait", "--timeout=20", *args])
 

@@ -273,15 +273,20 @@ const struct config_var config_vars[] = {
 	  .type = &config_type_bool,
 	  FIELD(ipc_port_control),
 	  .fallback = "false",
-	  .about = "Port control by a command file." },
+	  .about =
+		  "Port control by a command file, vio_cmd in VIO4WD_RUNTIME_DIR, when there is no "
+		  "ZeroMQ endpoint for it. vio4wd(8) tells what is written there, and by whom." },
 	{ .name = "VIRTIOFWD_OVSDB_SOCK_PATH",
 	  .other_name = "VIRTIOFWD_OVSDB_SOCKET_PATH",
 	  .type = &config_type_ovsdb,
 	  FIELD(ovsdb_sock),
 	  .fallback = "/usr/local/var/run/openvswitch/db.sock",
 	  .implied = "/run/openvswitch/db.sock",
-	  .about = "The Unix socket of OVSDB. Unless it is set, /run/openvswitch/db.sock is taken "
-		   "when the default does not exist." },
+	  .about =
+		  "The Unix socket of OVSDB, whose interfaces with external_ids:virtio_forwarder are "
+		  "paired when neither of the other two ways of port control is chosen; see "
+		  "vio4wd(8). Unless it is set, /run/openvswitch/db.sock is taken when the default "
+		  "does not exist." },
 	{ .name = "VIO4WD_METRICS_LISTEN",
 	  .type = &config_type_listen_unix,
 	  FIELD(metrics_listen),

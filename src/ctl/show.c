@@ -79,7 +79,11 @@ static void print_relay(json_object *relay)
 	     json_text(relay, "backend_wanted"));
 	print_vdpa(json_at(relay, "vdpa"));
 	print_masked(json_at(relay, "masked"));
-	line("paired by", "%s", json_text(relay, "origin"));
+	if (json_at(relay, "interface"))
+		line("paired by", "%s (interface %s)", json_text(relay, "origin"),
+		     json_text(relay, "interface"));
+	else
+		line("paired by", "%s", json_text(relay, "origin"));
 	line("socket", "%s (%s mode)", json_text(relay, "socket"), json_text(relay, "mode"));
 	line("link", "%s", json_flag(relay, "link") ? "up" : "down");
 	line("CPUs", "%s%s (VF to VM/VM to VF)", format_cpus(relay, buf, sizeof(buf)),

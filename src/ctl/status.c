@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/port_control_view.h"
 #include "ctl/relay_view.h"
 
 static const struct output_column columns[] = {
@@ -56,6 +57,15 @@ static void print_status(struct ctl *ctl, json_object *relays, bool all)
 	output_table_print(table);
 }
 
+/* ZeroMQ needs no words: it is there when vio4wd is. */
+static void print_control(json_object *control)
+{
+	if (!control || !strcmp(json_text(control, "way"), "zmq"))
+		return;
+	print_port_control(control);
+	print_port_control_troubles(control);
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	int status = CTL_OK, c;
@@ -72,10 +82,12 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	status = ctl_call(ctl, "status", NULL, &result);
 	if (status != CTL_OK)
 		return status;
-	if (ctl->json)
+	if (ctl->json) {
 		output_json(result);
-	else
+	} else {
 		print_status(ctl, json_at(result, "relays"), all);
+		print_control(json_at(result, "port_control"));
+	}
 	json_object_put(result);
 	return CTL_OK;
 }
@@ -90,6 +102,8 @@ const struct ctl_command ctl_status = {
 		"shadow), the state and why it is so, whether a VM is connected, its queue pairs, the\n"
 		"worker CPUs, the rates, the packets dropped and the vhost-user socket. CPUS and DROPS\n"
 		"are of VF to VM and of VM to VF, divided by a slash.\n\n"
+		"With port control by OVSDB or by the command file the last lines tell how that is, and\n"
+		"which interfaces of OVSDB have not the relay they ask for, with the reason.\n\n"
 		"States: absent (the device does not exist yet), binding, provisioning, probing,\n"
 		"listening (no VM yet), connected (a VM, no device), active (both), failed, free.\n\n"
 		"Options:\n"

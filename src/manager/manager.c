@@ -18,6 +18,7 @@
 #include "manager/bindings.h"
 #include "manager/jobs.h"
 #include "manager/notify.h"
+#include "manager/port_control.h"
 #include "manager/relay_launcher.h"
 #include "manager/sampler.h"
 #include "manager/svc_control.h"
@@ -50,6 +51,7 @@ static int on_run_all(sd_event_source *source, void *userdata)
 	if (m->phase != MANAGER_STOPPING) {
 		vf_counts_appeared(m->vf_counts);
 		vf_auto_run(m);
+		port_control_changed(m->port_control, true);
 	}
 	for (unsigned int id = 0; id < m->max_relays; id++)
 		pairing_run(&m->pairings[id]);
@@ -252,6 +254,8 @@ static int start(struct manager *m, struct err *err)
 	if (!rc)
 		rc = svc_zmq_new(&m->zmq, m, err);
 	if (!rc)
+		rc = port_control_new(&m->port_control, m, err);
+	if (!rc)
 		manager_run_all(m);
 	return rc;
 }
@@ -338,6 +342,7 @@ void manager_free(struct manager *m)
 	saving_flush(m);
 	sampler_free(m->sampler);
 	svc_zmq_free(m->zmq);
+	port_control_free(m->port_control);
 	svc_control_free(m->control);
 	for (unsigned int i = 0; i < MANAGER_MAX_PROCESSES; i++)
 		relay_free(m->processes[i]);

@@ -29,6 +29,7 @@
 
 struct bindings;
 struct jobs;
+struct port_control;
 struct sampler;
 struct svc_control;
 struct svc_zmq;
@@ -96,6 +97,7 @@ struct manager {
 	struct sampler *sampler;
 	struct svc_control *control;
 	struct svc_zmq *zmq;
+	struct port_control *port_control;
 	sd_event_source *stop_deadline;
 	char status[320];   /* last told to the service manager */
 	uint64_t status_us; /* and when */

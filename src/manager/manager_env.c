@@ -16,6 +16,7 @@
 #include "manager/device.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/port_control.h"
 #include "manager/sampler.h"
 #include "manager/spares.h"
 #include "manager/vdpa_make.h"
@@ -534,8 +535,10 @@ static void env_changed(struct pairing *p)
 {
 	const struct manager *m = manager_of(p);
 
-	if (m->phase != MANAGER_STOPPING)
-		log_state(p);
+	if (m->phase == MANAGER_STOPPING)
+		return;
+	log_state(p);
+	port_control_changed(m->port_control, false);
 }
 
 void manager_env_init(struct manager *m)

@@ -45,7 +45,7 @@ static const char *const step_names[] = {
 static const char *const origin_names[] = {
 	[PAIRING_ORIGIN_NONE] = NULL,	      [PAIRING_ORIGIN_STATIC] = "static",
 	[PAIRING_ORIGIN_CONTROL] = "control", [PAIRING_ORIGIN_PORT_CONTROL] = "port_control",
-	[PAIRING_ORIGIN_AUTO] = "auto",
+	[PAIRING_ORIGIN_AUTO] = "auto",	      [PAIRING_ORIGIN_OVSDB] = "ovsdb",
 };
 
 const char *pairing_state_name(enum pairing_state state)
@@ -65,7 +65,7 @@ const char *pairing_origin_name(enum pairing_origin origin)
 
 int pairing_origin_parse(const char *text, enum pairing_origin *origin)
 {
-	for (unsigned int i = PAIRING_ORIGIN_STATIC; i <= PAIRING_ORIGIN_AUTO; i++) {
+	for (unsigned int i = PAIRING_ORIGIN_STATIC; i <= PAIRING_ORIGIN_OVSDB; i++) {
 		if (!strcmp(text, origin_names[i])) {
 			*origin = i;
 			return 0;

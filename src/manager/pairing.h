@@ -20,8 +20,9 @@
 #include "common/err.h"
 #include "manager/policy.h"
 
-#define PAIRING_HISTORY 32 /* events kept */
-#define PAIRING_OPS_MAX 64 /* operations that may wait for one relay id */
+#define PAIRING_HISTORY 32  /* events kept */
+#define PAIRING_OPS_MAX 64  /* operations that may wait for one relay id */
+#define PAIRING_PORT_MAX 64 /* of an interface's name or alias, with the NUL at its end */
 #define PAIRING_RETRY_MIN_US 1000000ull
 #define PAIRING_RETRY_MAX_US 60000000ull
 /* A PCI device that was taken away is looked for again after this time, when it has really gone. */
@@ -45,6 +46,7 @@ enum pairing_origin {
 	PAIRING_ORIGIN_CONTROL,
 	PAIRING_ORIGIN_PORT_CONTROL,
 	PAIRING_ORIGIN_AUTO, /* VIO4WD_AUTO_VFS */
+	PAIRING_ORIGIN_OVSDB,
 };
 
 enum pairing_step {
@@ -73,6 +75,9 @@ struct pairing_wish {
 	enum config_backend backend;
 	bool handed_out; /* no relay serves it: its vDPA device is the VM's own to open */
 	enum pairing_origin origin;
+	/* The interface that OVSDB or the command file named; "": another way. Its name may be gone
+	 * while the device is in use. */
+	char port[PAIRING_PORT_MAX];
 	int pin[N_DIRECTIONS]; /* CPU numbers, -1: the relay chooses */
 };
 

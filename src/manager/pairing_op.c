@@ -54,6 +54,7 @@ static void drop_device(struct pairing_wish *wish)
 	wish->name[0] = '\0';
 	memset(&wish->device, 0, sizeof(wish->device));
 	wish->origin = PAIRING_ORIGIN_NONE;
+	wish->port[0] = '\0';
 	wish->handed_out = false;
 	if (wish->socket_with_device) {
 		wish->socket[0] = '\0';
@@ -69,6 +70,7 @@ static void take_device(struct pairing_wish *wish, const struct pairing_wish *fr
 	wish->backend = from->backend;
 	wish->handed_out = from->handed_out;
 	wish->origin = from->origin;
+	memcpy(wish->port, from->port, sizeof(wish->port));
 }
 
 /* The begin functions return 0 when the operation is under way, 1 when there is nothing to do, or

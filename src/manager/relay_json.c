@@ -181,6 +181,7 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 	else
 		json_put_shared(json, "process", NULL);
 	json_put_text(json, "origin", pairing_origin_name(p->wish.origin));
+	json_put_text(json, "interface", p->wish.port[0] ? p->wish.port : NULL);
 	json_put_bool(json, "link", p->seen.link);
 	json_object_object_add(json, "rates", short_rates(id, view));
 	json_object_object_add(json, "drops", short_drops(id, view));

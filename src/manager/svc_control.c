@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/port_control.h"
 #include "manager/relay_json.h"
 #include "manager/sampler.h"
 #include "manager/svc_vdpa.h"
@@ -68,8 +69,10 @@ static json_object *list_json(const struct pending *pending, const struct sample
 static void status_done(const struct sampler_view *view, void *userdata)
 {
 	struct pending *pending = userdata;
+	json_object *result = list_json(pending, view);
 
-	rpc_reply(pending->req, list_json(pending, view));
+	json_object_object_add(result, "port_control", port_control_json(pending->m->port_control));
+	rpc_reply(pending->req, result);
 	free(pending);
 }
 
@@ -399,6 +402,7 @@ static int do_version(struct manager *m, struct rpc_request *req, json_object *p
 	json_put_text(result, "dpdk", dpdk);
 	json_put_text(result, "config_file", m->config_file);
 	json_put_int(result, "started", m->started);
+	json_object_object_add(result, "port_control", port_control_json(m->port_control));
 	rpc_reply(req, result);
 	return 0;
 }

@@ -89,7 +89,7 @@ static bool same_device(const struct pairing_wish *a, const struct pairing_wish 
 {
 	return a->has_device == b->has_device && !strcmp(a->device.text, b->device.text) &&
 	       (!a->has_device || (a->backend == b->backend && a->origin == b->origin &&
-				   a->handed_out == b->handed_out));
+				   a->handed_out == b->handed_out && !strcmp(a->port, b->port)));
 }
 
 static bool same_pins(const struct pairing_wish *a, const struct pairing_wish *b)
@@ -126,6 +126,8 @@ static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wis
 		json_put_text(entry, "device", wish->has_device ? wish->name : "");
 		json_put_text(entry, "backend", config_backend_name(wish->backend));
 		json_put_text(entry, "origin", pairing_origin_name(wish->origin));
+		if (wish->port[0])
+			json_put_text(entry, "port", wish->port);
 		if (wish->handed_out)
 			json_put_bool(entry, "handed_out", true);
 	}
@@ -194,6 +196,7 @@ static int device_from_json(const struct manager *m, json_object *entry, struct 
 	wish->name[0] = '\0';
 	memset(&wish->device, 0, sizeof(wish->device));
 	wish->origin = PAIRING_ORIGIN_NONE;
+	wish->port[0] = '\0';
 	wish->handed_out = json_get_bool(entry, "handed_out", false);
 	if (!*device)
 		return 0;
@@ -204,6 +207,7 @@ static int device_from_json(const struct manager *m, json_object *entry, struct 
 	wish->has_device = true;
 	if (pairing_origin_parse(json_get_text(entry, "origin", ""), &wish->origin) < 0)
 		wish->origin = PAIRING_ORIGIN_CONTROL;
+	snprintf(wish->port, sizeof(wish->port), "%s", json_get_text(entry, "port", ""));
 	return 0;
 }
 

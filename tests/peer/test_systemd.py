@@ -8,8 +8,9 @@ from typing import Callable, Dict, Iterator, List, Set
 
 import pytest
 
-from lib.env import BUILD, TOP
+from lib.env import BUILD, TOP, tool
 from lib.leaks import HUGEPAGES
+from lib.ovsdb import SCHEMA
 from lib.process import run
 from lib.systemd import SERVICE, Systemd, leftovers
 from lib.testpmd import Testpmd
@@ -233,6 +234,37 @@ def test_reload(bed: Systemd) -> None:
     assert re.search(r"virtioforwarder:\d+: .*LOG_LEVEL.*loud", bed.journal())
     assert bed.show(SERVICE, "ActiveState") == "active" and bed.main_pid(SERVICE) == pid
     assert bed.wait_state(4, "listening")
+
+
+def test_port_control_without_zeromq(bed: Systemd) -> None:
+    """What the unit allows is enough for it. Members of the control group may write commands."""
+    config = {
+        "VIRTIOFWD_STATIC_VFS": None,
+        "VIRTIOFWD_ZMQ_PORT_CONTROL_EP": "",
+        "VIO4WD_ALIASES": [f"vm5={NULL}"],
+    }
+    start(bed, VIRTIOFWD_IPC_PORT_CONTROL=True, **config)
+    file = "/run/virtio-forwarder/vio_cmd"
+    as_member = ["setpriv", "--reuid=nobody", "--regid=vio4wd", "--clear-groups"]
+    bed.run(*as_member, "sh", "-c", f"echo add_port vm5 5 >{file}")
+    assert bed.wait_state(5, "listening")["interface"] == "vm5"
+    bed.run(*as_member, "sh", "-c", f"echo del_port vm5 >{file}")
+    bed.wait_state(5, "free")
+
+    bed.write_config(**config)
+    bed.systemctl("restart", SERVICE)
+    db = "/run/openvswitch/conf.db"
+    bed.run("mkdir", "-p", "/run/openvswitch")
+    bed.run(tool("ovsdb-tool"), "create", db, SCHEMA)
+    remote = "--remote=punix:/run/openvswitch/db.sock"
+    bed.run(tool("ovsdb-server"), remote, "--pidfile=/run/o.pid", "--detach", "--no-chdir", db)
+    try:
+        vsctl = [tool("ovs-vsctl"), "--no-wait", "init", "--", "add-br", "br0"]
+        port = ["--", "add-port", "br0", "vm5", "--", "set", "Interface", "vm5"]
+        bed.run(*vsctl, *port, "external_ids:virtio_forwarder=6")
+        assert bed.wait_state(6, "listening")["origin"] == "ovsdb"
+    finally:
+        bed.run("sh", "-c", "kill $(cat /run/o.pid)")
 
 
 def test_restart_and_stop(bed: Systemd) -> None:

@@ -10,6 +10,7 @@ from typing import IO, Any, Dict, Iterator, List, Optional
 import pytest
 from lib.daemon import Daemon
 from lib.env import MANAGER
+from lib.ovsdb import Ovsdb
 from lib.process import run
 from lib.rpc import RpcError
 from lib.wait import until
@@ -319,6 +320,51 @@ def test_force_under_traffic(bench: Bench, daemon: Daemon, pf: Pf) -> None:
     vms.flow()
     wait_states(daemon, 2, "active")
     vms.close()
+
+
+def test_interface_that_goes_with_the_driver(
+    bench: Bench, daemon: Daemon, pf: Pf, tmp_path: Path
+) -> None:
+    """Port control names a VF by it, the VF loses it when it is taken, and the name goes on meaning
+    the VF, for the next manager too."""
+    endpoint = daemon.config["VIRTIOFWD_ZMQ_PORT_CONTROL_EP"]
+    ovsdb = bench.stage.add(Ovsdb(tmp_path / "ovsdb"))
+    pf.set_vfs(2)
+    pf.vf(1).wait_udev()
+    name = pf.vf(1).netdev or ""
+    daemon.kill()
+    daemon.write_config(
+        VIRTIOFWD_ZMQ_PORT_CONTROL_EP="", VIRTIOFWD_IPC_PORT_CONTROL=True,
+        VIRTIOFWD_OVSDB_SOCK_PATH=ovsdb.path,
+    )  # fmt: skip
+    daemon.start()
+    commands = daemon.runtime / "vio_cmd"
+    commands.write_text(f"add_port {name}\nadd_port {pf.netdev} 3\n")
+    assert daemon.wait_state(1, "listening")["address"] == VF1
+    daemon.wait_log(f"add_port {pf.netdev} 3: refused: .*neither a VF's interface")
+    assert pf.vf(1).netdev is None
+    commands.write_text(f"del_port {name}\n")
+    wait_drivers(pf, KERNEL, KERNEL)
+    until(lambda: pf.vf(1).netdev == name, "it is back")
+
+    daemon.kill()
+    daemon.write_config(VIRTIOFWD_IPC_PORT_CONTROL=False)
+    daemon.start()
+    ovsdb.vsctl(*ovsdb.ask(name, 5))
+    assert daemon.wait_state(5, "listening")["address"] == VF1
+    daemon.kill()
+    ovsdb.kill()
+    ovsdb.start()
+    daemon.start()
+    until(lambda: daemon.rpc("status")["port_control"]["state"] == "connected", "OVSDB is there")
+    ovsdb.vsctl("set", "Interface", name, "external_ids:more=1")
+    state = daemon.wait_state(5, "listening")
+    assert (state["address"], state["interface"], state["origin"]) == (VF1, name, "ovsdb")
+    ovsdb.vsctl("remove", "Interface", name, "external_ids", "virtio_forwarder")
+    wait_unpaired(daemon)
+    wait_drivers(pf, KERNEL, KERNEL)
+    # In force when the manager is started the next time.
+    daemon.write_config(VIRTIOFWD_ZMQ_PORT_CONTROL_EP=endpoint, VIRTIOFWD_IPC_PORT_CONTROL=None)
 
 
 def test_num_vfs(bench: Bench, daemon: Daemon, pf: Pf) -> None:

@@ -21,6 +21,9 @@ NUMBERED = BUILD / "tests/peer/numbered"
 
 PACKAGE_OF = {
     "dpdk-testpmd": "dpdk-dev",
+    "ovs-vsctl": "openvswitch-switch",
+    "ovsdb-server": "openvswitch-switch",
+    "ovsdb-tool": "openvswitch-switch",
     "ethtool": "ethtool",
     "ip": "iproute2",
     "iperf3": "iperf3",

@@ -152,7 +152,7 @@ class Systemd:
             "VIO4WD_HUGEPAGES": False,
             **config,
         }
-        text = "".join(assignment(n, v) + "\n" for n, v in values.items())
+        text = "".join(assignment(n, v) + "\n" for n, v in values.items() if v is not None)
         self.path(CONFIG).write_text(text)
 
     def socket(self, relay: int) -> Path:

@@ -2,7 +2,18 @@
 
 /* Who serves the rings of a VM: that what was decided is carried out, what happens when it cannot
  * be, what may be wished, and what a VM is not offered. */
+#include <poll.h>
+
+#include "sw-relay/device_thread.h"
+
 #include "serve_fixture.h"
+
+static bool is_readable(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLIN };
+
+	return poll(&look, 1, 0) == 1;
+}
 
 TEST_F(serve, hardware_serves_the_vm_that_is_there) {
 	self->fake->config.status = VIRTIO_NET_S_LINK_UP;
@@ -276,6 +287,35 @@ TEST_F(serve, device_that_is_gone) {
 	EXPECT_NE(NULL, self->ep->backend->error);
 	EXPECT_TRUE(self->ep->backend->gone);
 	EXPECT_EQ(1, told);
+}
+
+/* A look follows at once when the device calls. */
+TEST_F(serve, link) {
+	STAILQ_INIT(&self->ep->ops);
+	self->fake->config.status = 0;
+	ASSERT_EQ(0, attach());
+	EXPECT_FALSE(self->ep->backend->ops->link(self->ep->backend));
+	vm_comes(self->ep, self->guest);
+	endpoint_do_serve(self->ep);
+	endpoint_serve_look(self->ep);
+	told = 0;
+	fake_vdpa_link(self->fake, true);
+	ASSERT_TRUE(is_readable(endpoint_config_fd()));
+	ASSERT_EQ(0, device_threads_start(&self->err));
+	endpoint_config_changed();
+	device_threads_wait();
+	device_threads_reap();
+	device_threads_stop();
+	EXPECT_FALSE(is_readable(endpoint_config_fd()));
+	EXPECT_EQ(1, told);
+	EXPECT_TRUE(self->ep->backend->ops->link(self->ep->backend));
+	endpoint_serve_look(self->ep);
+	EXPECT_EQ(1, told);
+	fake_vdpa_link(self->fake, false);
+	endpoint_serve_look(self->ep);
+	EXPECT_EQ(2, told);
+	EXPECT_FALSE(self->ep->backend->ops->link(self->ep->backend));
+	EXPECT_EQ(NULL, self->ep->backend->error);
 }
 
 /* By whom, too: the relay has no packed rings, and no second pair for a device of one. */

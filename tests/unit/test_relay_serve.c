@@ -363,6 +363,33 @@ TEST_F(serve, software_has_the_face_of_hardware) {
 	EXPECT_EQ(0, withheld);
 }
 
+/* A VF with queues=1: its hardware could have more, and will be made with one pair. */
+TEST_F(serve, software_has_the_face_of_a_device_with_one_pair) {
+	const struct hardware_face hardware = { OFFERED, 1 };
+
+	endpoint_face_set(self->ep, &hardware);
+	EXPECT_EQ(1, self->ep->queues);
+	EXPECT_EQ(FAKE_BIT(VIRTIO_NET_F_MQ) | FAKE_BIT(VIRTIO_F_RING_PACKED), withheld);
+	endpoint_face_clear(self->ep);
+	EXPECT_EQ(8, self->ep->queues);
+	EXPECT_EQ(0, withheld);
+}
+
+TEST_F(serve, device_that_was_made_with_one_pair) {
+	self->fake->features |= FAKE_BIT(VIRTIO_NET_F_MQ) | FAKE_BIT(VIRTIO_NET_F_CTRL_VQ);
+	self->fake->config.max_virtqueue_pairs = 1;
+	self->fake->vrings = 3;
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(1, self->ep->queues);
+	EXPECT_TRUE(withheld & FAKE_BIT(VIRTIO_NET_F_MQ));
+	ASSERT_EQ(0, detach());
+	self->fake->config.max_virtqueue_pairs = 2;
+	self->fake->vrings = 5;
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(2, self->ep->queues);
+	EXPECT_FALSE(withheld & FAKE_BIT(VIRTIO_NET_F_MQ));
+}
+
 TEST_F(serve, port_has_the_address_and_the_pairs) {
 	struct backend *backend;
 

@@ -56,8 +56,7 @@ static inline int fake_get_config(struct fake_vdpa *dev, struct vhost_vdpa_confi
 
 static inline int fake_set_config_call(struct fake_vdpa *dev, const int *fd)
 {
-	fake_take_fd(&dev->config_call, *fd);
-	return 0;
+	return fake_take_fd(&dev->config_call, *fd);
 }
 
 /* The network behind it: as a running device tells of it. */

@@ -105,6 +105,22 @@ static const char *usable_mac(const char *text)
 		       : NULL;
 }
 
+/* No relay has started it, but it has an address from the beginning. */
+static const char *vhostdev_mac(struct ctl *ctl, struct vm_facts *facts)
+{
+	struct err err;
+
+	if (ctl_try_call(ctl, "vdpa-list", NULL, &facts->vdpa, &err) != CTL_OK)
+		return NULL;
+	for (size_t i = 0; i < json_length(json_at(facts->vdpa, "devices")); i++) {
+		json_object *device = json_object_array_get_idx(json_at(facts->vdpa, "devices"), i);
+
+		if (json_at(device, "relay") && json_number(device, "relay") == facts->id)
+			return usable_mac(json_text(device, "mac"));
+	}
+	return NULL;
+}
+
 /* The PF delivers to the VF what is addressed as the PF says. Where it says nothing, the address
  * that the device has started with is the one. */
 static void find_mac(struct ctl *ctl, struct vm_facts *facts)
@@ -118,7 +134,10 @@ static void find_mac(struct ctl *ctl, struct vm_facts *facts)
 			      (dev.kind == DEVNAME_PCI || dev.kind == DEVNAME_PF_VF));
 	if (!facts->is_function)
 		return;
-	facts->device_mac = usable_mac(json_text(facts->relay, "device_detail.mac"));
+	if (facts->vhostdev)
+		facts->device_mac = vhostdev_mac(ctl, facts);
+	else
+		facts->device_mac = usable_mac(json_text(facts->relay, "device_detail.mac"));
 	if (ctl_try_call(ctl, "vf-list", NULL, &facts->vfs, &err) == CTL_OK)
 		vf = vf_of_relay(json_at(facts->vfs, "pfs"), facts->id);
 	facts->vf_mac = usable_mac(json_text(vf, "mac"));
@@ -214,5 +233,6 @@ void vm_facts_clear(struct vm_facts *facts)
 	json_object_put(facts->relay);
 	json_object_put(facts->config);
 	json_object_put(facts->vfs);
-	facts->relay = facts->config = facts->vfs = NULL;
+	json_object_put(facts->vdpa);
+	facts->relay = facts->config = facts->vfs = facts->vdpa = NULL;
 }

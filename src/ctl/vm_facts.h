@@ -16,7 +16,7 @@ struct vm_facts {
 	bool hugepages;
 	unsigned int qemu_version; /* major * 100 + minor */
 	/* of the daemon */
-	json_object *relay, *config, *vfs;
+	json_object *relay, *config, *vfs, *vdpa;
 	const char *socket;
 	const char *vhostdev;	/* the file of a vDPA device, in the place of the socket; or NULL */
 	bool is_function;	/* the device is a PCI function, as a VF is */

@@ -139,7 +139,7 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 	if (!err->code && step == STEP_ATTACH) {
 		log_attached(p, result);
 		if (p->step_backend == POLICY_VDPA)
-			vdpas_learn(m->vdpas, &p->step_device, result);
+			vdpas_learn(m->vdpas, p->id, &p->step_device, result);
 		spares_keep_mac(p, p->step_device.text, json_get_text(result, "mac", NULL));
 		manager_take_mode(p, json_get_text(result, "mode", ""),
 				  json_get_text(result, "mode_reason", ""));

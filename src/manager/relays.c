@@ -186,7 +186,7 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
 			  json_get_text(device, "mode_reason", NULL));
 	if (name)
-		vdpas_learn(m->vdpas, &dev, device);
+		vdpas_learn(m->vdpas, (unsigned int)id, &dev, device);
 	/* The configuration was changed meanwhile: the socket has to be made anew. */
 	m->pairings[id].move = !strcmp(mode, "client") != m->cfg->vhost_client;
 	if (m->cfg->vhost_client)

@@ -23,6 +23,7 @@
 #include "manager/jobs.h"
 #include "manager/json_util.h"
 #include "manager/manager.h"
+#include "manager/vdpa_faces.h"
 #include "manager/vdpa_make.h"
 #include "udev/device_node.h"
 #include "udev/vdpa_driver.h"
@@ -43,13 +44,6 @@ struct make { /* work on the device of one pairing */
 	void *userdata;
 };
 
-struct hardware { /* of the VFs of a PF */
-	struct pci_addr pf;
-	uint16_t vendor, device;
-	int64_t features;
-	int64_t pairs;
-};
-
 struct vdpas {
 	struct manager *m;
 	struct make *makes; /* by relay id */
@@ -60,8 +54,7 @@ struct vdpas {
 	struct vdpa_mgmtdev *mgmt, *new_mgmt;
 	size_t n_mgmt, n_new_mgmt;
 	struct err err;
-	struct hardware *learned;
-	size_t n_learned;
+	struct vdpa_faces faces;
 };
 
 int vdpas_new(struct vdpas **result, struct manager *m, struct err *err)
@@ -98,7 +91,7 @@ void vdpas_free(struct vdpas *v)
 	free(v->mgmt);
 	free(v->new_mgmt);
 	free(v->makes);
-	free(v->learned);
+	vdpa_faces_free(&v->faces);
 	free(v);
 }
 
@@ -118,6 +111,19 @@ static void run_ask(struct job *job)
 
 static void ask(struct vdpas *v);
 
+/* What they can make is known as long as their VFs are on the driver that has vDPA. */
+static void take_reports(struct vdpas *v)
+{
+	struct pci_addr addr;
+	struct vf vf;
+
+	for (size_t i = 0; i < v->n_mgmt; i++) {
+		if (vdpa_mgmtdev_function(v->m->root, &v->mgmt[i], &addr) == 0 &&
+		    vf_read(v->m->root, &addr, &vf, NULL) == 0)
+			vdpa_faces_report(&v->faces, &vf, &v->mgmt[i]);
+	}
+}
+
 static void ask_done(struct job *job)
 {
 	struct vdpas *v = vdpas_of(job);
@@ -136,6 +142,7 @@ static void ask_done(struct job *job)
 	v->n_mgmt = v->err.code ? 0 : v->n_new_mgmt;
 	v->mgmt = take_ptr(v->new_mgmt);
 	v->known = true;
+	take_reports(v);
 	if (v->again)
 		ask(v);
 	else
@@ -236,54 +243,34 @@ void vdpas_facts(struct pairing *p, const struct devname *device, struct policy_
 	put_driver(m->vdpas, &dev.vf, facts);
 }
 
-static struct hardware *learned_of(const struct vdpas *v, const struct vf *vf)
-{
-	for (size_t i = 0; i < v->n_learned; i++) {
-		struct hardware *h = &v->learned[i];
-
-		if (!memcmp(&h->pf, &vf->pf, sizeof(h->pf)) && h->vendor == vf->vendor &&
-		    h->device == vf->device)
-			return h;
-	}
-	return NULL;
-}
-
-void vdpas_learn(struct vdpas *v, const struct devname *device, json_object *told)
+void vdpas_learn(struct vdpas *v, unsigned int id, const struct devname *device, json_object *told)
 {
 	json_object *hardware = json_get_member(told, "hardware", json_type_object);
+	struct config_vf_options options;
 	struct device_facts dev;
-	struct hardware *h;
 
 	device_look(v->m->root, device, &dev);
 	if (!hardware || !dev.is_vf)
 		return;
-	h = learned_of(v, &dev.vf);
-	if (!h) {
-		struct hardware *more =
-			realloc(v->learned, (v->n_learned + 1) * sizeof(*v->learned));
-
-		if (!more)
-			return;
-		v->learned = more;
-		h = &more[v->n_learned++];
-		h->pf = dev.vf.pf;
-		h->vendor = dev.vf.vendor;
-		h->device = dev.vf.device;
-	}
-	h->features = json_get_int(hardware, "features", 0);
-	h->pairs = json_get_int(hardware, "pairs", 1);
+	device_vf_options(v->m, &dev.vf, (int)id, &options);
+	vdpa_faces_learn(&v->faces, &dev.vf,
+			 &(struct vdpa_face){
+				 .features = (uint64_t)json_get_int(hardware, "features", 0),
+				 .pairs = (unsigned int)json_get_int(hardware, "pairs", 1),
+			 },
+			 options.queues);
 }
 
-json_object *vdpas_hardware(const struct vdpas *v, const struct vf *vf, unsigned int min_pairs)
+json_object *vdpas_hardware(const struct vdpas *v, const struct vf *vf, unsigned int queues)
 {
-	const struct hardware *h = learned_of(v, vf);
+	struct vdpa_face face;
 	json_object *told;
 
-	if (!h || h->pairs < min_pairs || vdpa_driver_flaw(vf))
+	if (vdpa_driver_flaw(vf) || !vdpa_faces_get(&v->faces, vf, queues, &face))
 		return NULL;
 	told = json_object_new_object();
-	json_put_int(told, "features", h->features);
-	json_put_int(told, "pairs", h->pairs);
+	json_put_int(told, "features", (int64_t)face.features);
+	json_put_int(told, "pairs", face.pairs);
 	return told;
 }
 

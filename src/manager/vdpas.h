@@ -40,15 +40,16 @@ void vdpas_look(struct pairing *p, const struct pci_addr *addr);
 int vdpas_path(const struct pairing *p, char *path, size_t size, struct err *err);
 
 /*
- * VFs of a PF are alike: what the relay has found the vDPA device of one to be able to serve VMs
- * with, the others can. So sockets of VFs that software serves look as those of hardware do.
+ * What hardware can serve VMs with (vdpa_faces.h), from what the relay has found of the vDPA device
+ * of a pairing; management devices are heard by vdpas_refresh().
  * told: the DEVICE that the relay has made of it (docs/protocol.md).
  */
-void vdpas_learn(struct vdpas *vdpas, const struct devname *device, json_object *told);
+void vdpas_learn(struct vdpas *vdpas, unsigned int id, const struct devname *device,
+		 json_object *told);
 /* {"features", "pairs"}, the caller's to put, or NULL: nothing is known, or nothing is to be
- * considered because such VFs have no vDPA that may be used, or fewer queue pairs than min_pairs.
- */
-json_object *vdpas_hardware(const struct vdpas *vdpas, const struct vf *vf, unsigned int min_pairs);
+ * considered because such VFs have no vDPA that may be used, or fewer queue pairs than queues,
+ * which the configuration asks for (0: any number). */
+json_object *vdpas_hardware(const struct vdpas *vdpas, const struct vf *vf, unsigned int queues);
 
 /*
  * Makes the vDPA device of a pairing on a VF, or removes it. Return 0, and done follows later,

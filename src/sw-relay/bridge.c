@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -36,11 +37,12 @@
 	 BRIDGE_BIT(VIRTIO_NET_F_CTRL_VLAN) | BRIDGE_BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
 	 BRIDGE_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BRIDGE_BIT(VIRTIO_NET_F_MQ))
 
-void bridge_init(struct bridge *b, unsigned int id)
+void bridge_init(struct bridge *b, unsigned int id, int config_call)
 {
 	memset(b, 0, sizeof(*b));
 	pthread_mutex_init(&b->lock, NULL);
 	b->id = id;
+	b->config_call = config_call;
 	b->dev.fd = -1;
 	for (unsigned int i = 0; i < VM_RINGS; i++)
 		b->rings[i].kick = b->rings[i].call = -1;
@@ -198,6 +200,8 @@ static uint64_t features_for(const struct bridge *b, enum bridge_mode mode)
 	uint64_t features = b->vm->features & b->device.features & ~NOT_FOR_DEVICE;
 
 	features |= bridge_ctrl_features(b);
+	/* The link is the relay's to tell of, whatever the VM's driver makes of it. */
+	features |= b->device.features & BRIDGE_BIT(VIRTIO_NET_F_STATUS);
 	/* When to interrupt the VM and when to be kicked by it, a shadow decides itself. */
 	if (mode == BRIDGE_SHADOW)
 		features &= ~BRIDGE_BIT(VIRTIO_RING_F_EVENT_IDX);
@@ -220,6 +224,8 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 					    : bridge_rings_direct(b, err);
 	if (r == 0)
 		r = bridge_ctrl_prepare(b, err);
+	if (r == 0)
+		r = vhost_vdpa_set_config_call(&b->dev, b->config_call, err);
 	if (r < 0)
 		return r;
 	/* It may begin although it says that it does not: from here on it has to be stopped. */
@@ -230,6 +236,9 @@ static int bring_up(struct bridge *b, enum bridge_mode wanted, struct err *err)
 	if (r == 0 && wanted == BRIDGE_SHADOW)
 		r = bridge_shadow_start(b, err);
 	bridge_rings_ring_all(b);
+	/* Of what has changed before it began nobody tells. */
+	if (b->config_call >= 0)
+		eventfd_write(b->config_call, 1);
 	return r;
 }
 
@@ -431,7 +440,17 @@ void bridge_rarp_asked(struct bridge *b, const struct vm *vm)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static const char *look(struct bridge *b)
+static void look_at_link(struct bridge *b)
+{
+	const size_t offset = offsetof(struct virtio_net_config, status);
+	uint16_t status;
+
+	if (b->device.features & BRIDGE_BIT(VIRTIO_NET_F_STATUS) &&
+	    vhost_vdpa_config(&b->dev, offset, &status, sizeof(status), NULL) == 0)
+		b->device.link = status & VIRTIO_NET_S_LINK_UP;
+}
+
+static const char *look(struct bridge *b, bool *link)
 {
 	struct stat st;
 	uint8_t status;
@@ -444,15 +463,17 @@ static const char *look(struct bridge *b)
 		return "the vDPA device does not answer any more";
 	if (b->mode != BRIDGE_OFF && status & NEEDS_RESET)
 		return "the vDPA device has failed and wants to be reset";
+	look_at_link(b);
+	*link = b->device.link;
 	return NULL;
 }
 
-const char *bridge_look(struct bridge *b)
+const char *bridge_look(struct bridge *b, bool *link)
 {
 	const char *why = NULL;
 
 	if (pthread_mutex_trylock(&b->lock) == 0) {
-		why = look(b);
+		why = look(b, link);
 		pthread_mutex_unlock(&b->lock);
 	}
 	return why;

@@ -69,6 +69,7 @@ struct bridge_device {
 struct bridge {
 	pthread_mutex_t lock;
 	unsigned int id; /* of the endpoint, for messages */
+	int config_call; /* as of bridge_init() */
 
 	/* under the lock */
 	struct bridge_device device;
@@ -86,8 +87,9 @@ struct bridge {
 	_Atomic bool logging;	  /* the VM wants to know which of its memory is written */
 };
 
-/* The lock is all that has to be made. */
-void bridge_init(struct bridge *b, unsigned int id);
+/* config_call: an eventfd, the caller's, or -1. It is written to when bridge_look() has something
+ * to find out: a device was started, or its configuration has changed. */
+void bridge_init(struct bridge *b, unsigned int id, int config_call);
 /* Closes the device. */
 void bridge_fini(struct bridge *b);
 
@@ -132,7 +134,8 @@ bool bridge_set_logging(struct bridge *b, const struct vm *vm, bool on);
 /* vm->rarp has changed: a shadow sends what is owed, at once or when it begins. */
 void bridge_rarp_asked(struct bridge *b, const struct vm *vm);
 
-/* NULL, or why the device is of no use any more: static text. Does not wait for the lock. */
-const char *bridge_look(struct bridge *b);
+/* NULL, or why the device is of no use any more: static text. *link is set to the device's while it
+ * is open, else left alone. Does not wait for the lock. */
+const char *bridge_look(struct bridge *b, bool *link);
 
 #endif

@@ -47,6 +47,8 @@ int endpoints_init(struct err *err)
 
 	endpoint_lanes_init();
 	r = guard_init(err);
+	if (r == 0)
+		r = endpoint_serve_init(err);
 	return r < 0 ? r : endpoint_vhost_init(err);
 }
 
@@ -191,7 +193,7 @@ int endpoint_make(const struct endpoint_options *options, struct err *err)
 	ep->pins[LANE_VF_TO_VM] = ep->pins[LANE_VM_TO_VF] = -1;
 	STAILQ_INIT(&ep->ops);
 	ep->queues = options->max_queues;
-	bridge_init(&ep->bridge, options->id);
+	bridge_init(&ep->bridge, options->id, endpoint_config_fd());
 	tables_lock();
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	tables_unlock();

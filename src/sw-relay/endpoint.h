@@ -62,6 +62,11 @@ void endpoints_fini(void); /* removes all endpoints and waits for it; before rte
 int endpoint_work_fd(void);
 void endpoint_work(void);
 
+/* An eventfd (the endpoints') by which kernel vDPA devices tell that their configuration has
+ * changed; endpoint_config_changed() follows it: links are looked at, changes are reported. */
+int endpoint_config_fd(void);
+void endpoint_config_changed(void);
+
 /*
  * The device's link, and why it no longer carries traffic ("" when it does: an error wants a
  * detach). What the device has reported is acted upon: one that needs a restart gets it, one with

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include <rte_vhost.h>
@@ -24,6 +25,32 @@
 
 /* Why is in the answer when the device is attached again. */
 #define NOBODY "neither the hardware nor software can serve the VM"
+
+static int config_fd = -1;
+
+int endpoint_serve_init(struct err *err)
+{
+	config_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return config_fd < 0 ? err_set(err, -errno, "start", "eventfd: %s", strerror(errno)) : 0;
+}
+
+int endpoint_config_fd(void)
+{
+	return config_fd;
+}
+
+void endpoint_config_changed(void)
+{
+	struct endpoint *ep;
+	eventfd_t count;
+
+	eventfd_read(config_fd, &count);
+	TAILQ_FOREACH(ep, &endpoints, next)
+	{
+		if (ep->backend && ep->backend->chardev[0])
+			endpoint_ask(ep, ENDPOINT_LOOK);
+	}
+}
 
 static bool rings_have_begun(const struct vm *vm)
 {
@@ -367,13 +394,19 @@ void endpoint_serve_detach(struct endpoint *ep)
 
 void endpoint_serve_look(struct endpoint *ep)
 {
-	const char *why = bridge_look(&ep->bridge);
+	const bool before = ep->backend->link_up;
+	bool link = before;
+	const char *why = bridge_look(&ep->bridge, &link);
 
-	if (!why || ep->backend->error)
+	if (ep->backend->error)
 		return;
-	ep->backend->error = why;
-	ep->backend->gone = true;
-	service_device_changed(ep->options.id);
+	ep->backend->link_up = link;
+	if (why) {
+		ep->backend->error = why;
+		ep->backend->gone = true;
+	}
+	if (why || link != before)
+		service_device_changed(ep->options.id);
 }
 
 int endpoint_do_mode(struct endpoint *ep, enum serving wish, struct err *err)

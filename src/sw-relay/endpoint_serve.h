@@ -29,6 +29,9 @@ struct endpoint_serving {
 	uint64_t last_switch_us; /* for how long nobody served the rings */
 };
 
+/* Once, before there is an endpoint: makes endpoint_config_fd(). */
+int endpoint_serve_init(struct err *err);
+
 /* The device is new, and no lane uses it: learns what it is like and serves the VM, if there is
  * one. The backend is the endpoint's when it returns 0. -EOPNOTSUPP: it has fewer queue pairs than
  * min_pairs, or cannot serve the VM, and software could with the VF itself only; or the error that
@@ -42,7 +45,7 @@ void endpoint_serve_detach(struct endpoint *ep);
 bool endpoint_needs_serve(struct endpoint *ep);
 void endpoint_do_serve(struct endpoint *ep);
 
-/* Finds out whether the hardware still works. */
+/* Finds out whether the hardware still works, and its link. */
 void endpoint_serve_look(struct endpoint *ep);
 
 /* An operation: the administrator's wish, SERVING_NOTHING for the best there is. -EOPNOTSUPP: the

@@ -60,6 +60,7 @@ static struct {
 	struct cpuset workers;
 	sd_event_source *report_source;
 	sd_event_source *work_source;
+	sd_event_source *config_source;
 	sd_event_source *job_source;
 	sd_event_source *link_source;
 	sd_event_source *stop_source;
@@ -242,6 +243,12 @@ static int on_work(sd_event_source *source, int fd, uint32_t revents, void *user
 	return 0;
 }
 
+static int on_config(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	endpoint_config_changed();
+	return 0;
+}
+
 static int on_jobs(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	device_threads_reap();
@@ -347,6 +354,9 @@ static int add_sources(struct err *err)
 		r = sd_event_add_io(service.event, &service.work_source, endpoint_work_fd(),
 				    EPOLLIN, on_work, NULL);
 	if (r >= 0)
+		r = sd_event_add_io(service.event, &service.config_source, endpoint_config_fd(),
+				    EPOLLIN, on_config, NULL);
+	if (r >= 0)
 		r = sd_event_add_io(service.event, &service.job_source, device_threads_fd(),
 				    EPOLLIN, on_jobs, NULL);
 	if (r >= 0)
@@ -383,6 +393,7 @@ void service_stop(void)
 
 	sd_event_source_disable_unref(service.report_source);
 	sd_event_source_disable_unref(service.work_source);
+	sd_event_source_disable_unref(service.config_source);
 	sd_event_source_disable_unref(service.job_source);
 	sd_event_source_disable_unref(service.link_source);
 	sd_event_source_disable_unref(service.stop_source);

@@ -26,24 +26,30 @@ static void cleanup_dir(DIR **dir)
 }
 
 /* Auxiliary devices have names of their own choice: nothing of the PCI address is in them. */
-static bool auxiliary_is_of(const char *root, const char *name, const struct pci_addr *function)
+static int parent_of_auxiliary(const char *root, const char *name, struct pci_addr *parent)
 {
 	char path[PATH_MAX], target[PATH_MAX], *slash;
-	struct pci_addr parent;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/sys/bus/auxiliary/devices/%s", root, name);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
-		return false;
+		return -ENODEV;
 	target[n] = '\0';
 	slash = strrchr(target, '/');
 	if (!slash)
-		return false;
+		return -ENODEV;
 	*slash = '\0';
 	slash = strrchr(target, '/');
-	return slash && pci_addr_parse(&parent, slash + 1) == 0 &&
-	       pci_addr_equal(&parent, function);
+	return slash && pci_addr_parse(parent, slash + 1) == 0 ? 0 : -ENODEV;
+}
+
+int vdpa_mgmtdev_function(const char *root, const struct vdpa_mgmtdev *mgmt,
+			  struct pci_addr *function)
+{
+	if (!strcmp(mgmt->bus, "auxiliary"))
+		return parent_of_auxiliary(root, mgmt->name, function);
+	return !strcmp(mgmt->bus, "pci") && pci_addr_parse(function, mgmt->name) == 0 ? 0 : -ENODEV;
 }
 
 bool vdpa_mgmtdev_is_of(const char *root, const struct vdpa_mgmtdev *mgmt,
@@ -51,9 +57,7 @@ bool vdpa_mgmtdev_is_of(const char *root, const struct vdpa_mgmtdev *mgmt,
 {
 	struct pci_addr addr;
 
-	if (!strcmp(mgmt->bus, "pci"))
-		return pci_addr_parse(&addr, mgmt->name) == 0 && pci_addr_equal(&addr, function);
-	return !strcmp(mgmt->bus, "auxiliary") && auxiliary_is_of(root, mgmt->name, function);
+	return vdpa_mgmtdev_function(root, mgmt, &addr) == 0 && pci_addr_equal(&addr, function);
 }
 
 static int no_such_device(const char *name, struct err *err)

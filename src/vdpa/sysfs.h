@@ -14,7 +14,11 @@
 #include "common/pci_addr.h"
 #include "vdpa/mgmt.h"
 
-/* It is the function itself, or an auxiliary device whose parent in sysfs is. Never waits. */
+/* The PCI function that it is, or, for an auxiliary device, its parent in sysfs. Never waits.
+ * -ENODEV: it has none, or is gone. */
+int vdpa_mgmtdev_function(const char *root, const struct vdpa_mgmtdev *mgmt,
+			  struct pci_addr *function);
+/* That function is this one. */
 bool vdpa_mgmtdev_is_of(const char *root, const struct vdpa_mgmtdev *mgmt,
 			const struct pci_addr *function);
 

@@ -353,3 +353,10 @@ int vhost_vdpa_config(struct vhost_vdpa *dev, size_t offset, void *buf, size_t s
 		memcpy(buf, config->buf, size);
 	return rc;
 }
+
+int vhost_vdpa_set_config_call(struct vhost_vdpa *dev, int fd, struct err *err)
+{
+	fd = fd < 0 ? VHOST_FILE_UNBIND : fd;
+	return device_call(dev, VHOST_VDPA_SET_CONFIG_CALL, &fd,
+			   "the eventfd for changes of its configuration is refused", err);
+}

@@ -120,6 +120,10 @@ int vhost_vdpa_get_base(struct vhost_vdpa *dev, uint32_t index, uint32_t *base, 
 /* The device's configuration space (virtio 1.2, 5.1.4). */
 int vhost_vdpa_config(struct vhost_vdpa *dev, size_t offset, void *buf, size_t size,
 		      struct err *err);
+/* An eventfd that is written to whenever the configuration or the need for a reset changes while
+ * the device runs (virtio 1.2, 2.3); -1: none. The kernel has its own reference to it afterwards. A
+ * reset may end it. */
+int vhost_vdpa_set_config_call(struct vhost_vdpa *dev, int fd, struct err *err);
 
 /*
  * Gives a ring an address space that no other ring is in, until the next reset. -EOPNOTSUPP: the

@@ -32,6 +32,7 @@ FIXTURE(bridge) {
 	struct guest *guest;
 	struct bridge *bridge;
 	struct err err;
+	int config_call;
 	int fds;
 };
 
@@ -56,7 +57,8 @@ FIXTURE_SETUP(bridge)
 	self->fake->features |= EVENTS | FAKE_BIT(VIRTIO_RING_F_INDIRECT_DESC);
 	self->fake->vrings = 2;
 	self->bridge = &the_bridge;
-	bridge_init(self->bridge, 7);
+	self->config_call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	bridge_init(self->bridge, 7, self->config_call);
 	self->fds = count_fds();
 }
 
@@ -72,6 +74,7 @@ FIXTURE_TEARDOWN(bridge)
 	EXPECT_STREQ("", self->fake->complaints);
 	EXPECT_EQ(0, self->fake->faults);
 	guest_end(self->guest);
+	close(self->config_call);
 }
 
 #define EXPECT_SERVED(by) EXPECT_EQ(by, bridge_mode(self->bridge))

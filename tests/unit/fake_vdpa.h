@@ -54,6 +54,22 @@ static inline int fake_get_config(struct fake_vdpa *dev, struct vhost_vdpa_confi
 	return 0;
 }
 
+static inline int fake_set_config_call(struct fake_vdpa *dev, const int *fd)
+{
+	return fake_take_fd(&dev->config_call, *fd);
+}
+
+/* The network behind it: as a running device tells of it. */
+static inline void fake_vdpa_link(struct fake_vdpa *dev, bool up)
+{
+	pthread_mutex_lock(&fake_lock);
+	dev->config.status = up ? VIRTIO_NET_S_LINK_UP : 0;
+	if (fake_is_running(dev) && dev->driver_features & FAKE_BIT(VIRTIO_NET_F_STATUS) &&
+	    dev->config_call >= 0)
+		eventfd_write(dev->config_call, 1);
+	pthread_mutex_unlock(&fake_lock);
+}
+
 /* What is only read, with the size that the request's number says. */
 static inline int fake_read(struct fake_vdpa *dev, unsigned long request, void *argument)
 {
@@ -117,6 +133,8 @@ static inline int fake_ioctl(struct fake_vdpa *dev, unsigned long request, void 
 	case VHOST_VDPA_GET_CONFIG:
 		return fake_called(dev, "config %u+%u?", config->off, config->len)
 			       ?: fake_get_config(dev, argument);
+	case VHOST_VDPA_SET_CONFIG_CALL:
+		return fake_called(dev, "config call") ?: fake_set_config_call(dev, argument);
 	case VHOST_VDPA_SET_GROUP_ASID:
 		return fake_called(dev, "group %u in space %u", state->index, state->num)
 			       ?: fake_set_group(dev, state->index, state->num);
@@ -156,6 +174,7 @@ static inline void fake_close(struct fake_vdpa *dev)
 	fake_called(dev, "close");
 	fake_reset(dev);
 	dev->n_maps = 0;
+	fake_take_fd(&dev->config_call, -1);
 	for (unsigned int i = 0; i < FAKE_RINGS; i++) {
 		fake_take_fd(&dev->rings[i].kick, -1);
 		fake_take_fd(&dev->rings[i].call, -1);

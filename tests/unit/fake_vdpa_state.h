@@ -89,6 +89,7 @@ struct fake_vdpa {
 	bool log_reads;
 	/* How it is. */
 	int fd, epoll;
+	int config_call; /* the kernel's own reference */
 	bool owned, suspended, in_batch;
 	uint32_t batch_space;
 	unsigned int resetting;
@@ -132,6 +133,7 @@ static inline struct fake_vdpa *fake_vdpa_make(const char *path)
 		.pin_limit = UINT64_MAX,
 		.fd = -1,
 		.epoll = -1,
+		.config_call = -1,
 	};
 	snprintf(dev->path, sizeof(dev->path), "%s", path);
 	for (unsigned int i = 0; i < FAKE_RINGS; i++)

@@ -191,7 +191,8 @@ FIXTURE_SETUP(serve)
 	};
 	ep->queues = 8;
 	STAILQ_INIT(&ep->ops);
-	bridge_init(&ep->bridge, 7);
+	ASSERT_EQ(0, endpoint_serve_init(&self->err));
+	bridge_init(&ep->bridge, 7, endpoint_config_fd());
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	self->ep = ep;
 	self->guest->vm.endpoint = ep;
@@ -209,6 +210,7 @@ FIXTURE_TEARDOWN(serve)
 	EXPECT_STREQ("", self->fake->complaints);
 	EXPECT_EQ(0, self->fake->faults);
 	EXPECT_EQ(0, withheld);
+	close(endpoint_config_fd());
 }
 
 #define attach() endpoint_do_attach(self->ep, &self->req, &self->err)

@@ -4,16 +4,19 @@
  * afterwards. */
 #include "bridge_fixture.h"
 
+/* What the bridge wants of the device, whatever the VM has agreed on. */
+#define OURS (FAKE_BIT(VIRTIO_F_ACCESS_PLATFORM) | FAKE_BIT(VIRTIO_NET_F_STATUS))
+
 TEST_F(bridge, order_of_bring_up) {
 	ASSERT_EQ(0, come(self));
 	ASSERT_EQ(0, serve(BRIDGE_DIRECT));
 	EXPECT_LOG("open, owner, backend 0x17e, status 0, status 0x1, status 0x3, "
-		   "features 0x330000000, status 0xb, batch begin, map 0x40000000-0x4000ffff, "
+		   "features 0x330010000, status 0xb, batch begin, map 0x40000000-0x4000ffff, "
 		   "map 0x80000000-0x8001ffff, batch end, "
 		   "ring 0 size 16, ring 0 base 0, ring 0 at 0x40000000 0x40000100 0x40001000, "
 		   "ring 0 call, ring 0 kick, ring 0 on, "
 		   "ring 1 size 16, ring 1 base 0, ring 1 at 0x40002000 0x40002100 0x40003000, "
-		   "ring 1 call, ring 1 kick, ring 1 on, status 0xf");
+		   "ring 1 call, ring 1 kick, ring 1 on, config call, status 0xf");
 	EXPECT_SERVED(BRIDGE_DIRECT);
 	guest_fill(self->guest, 0, PLAIN);
 	guest_send(self->guest, 1, 5, PLAIN);
@@ -34,11 +37,10 @@ TEST_F(bridge, features_that_are_not_for_it) {
 	self->guest->vm.features |= NOT_FOR_DEVICE | CONTROL | FAKE_BIT(VIRTIO_NET_F_MQ);
 	self->fake->features |= NOT_FOR_DEVICE;
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
-	EXPECT_EQ(GUEST_FEATURES | FAKE_BIT(VIRTIO_F_ACCESS_PLATFORM), self->fake->driver_features);
+	EXPECT_EQ(GUEST_FEATURES | OURS, self->fake->driver_features);
 	/* When it interrupts, a shadow decides itself. */
 	ASSERT_EQ(0, serve(BRIDGE_SHADOW));
-	EXPECT_EQ((GUEST_FEATURES & ~EVENTS) | FAKE_BIT(VIRTIO_F_ACCESS_PLATFORM),
-		  self->fake->driver_features);
+	EXPECT_EQ((GUEST_FEATURES & ~EVENTS) | OURS, self->fake->driver_features);
 }
 
 TEST_F(bridge, slow_reset) {
@@ -378,15 +380,66 @@ TEST_F(bridge, short_configuration) {
 }
 
 TEST_F(bridge, device_that_fails) {
+	bool link = true;
+
 	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
-	EXPECT_EQ(NULL, bridge_look(self->bridge));
+	EXPECT_EQ(NULL, bridge_look(self->bridge, &link));
 	self->fake->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	EXPECT_NE(NULL, bridge_look(self->bridge));
+	EXPECT_NE(NULL, bridge_look(self->bridge, &link));
 	self->fake->status &= ~VIRTIO_CONFIG_S_NEEDS_RESET;
 	self->fake->gone = true;
-	EXPECT_NE(NULL, bridge_look(self->bridge));
+	EXPECT_NE(NULL, bridge_look(self->bridge, &link));
+	EXPECT_TRUE(link);
 	EXPECT_EQ(0, serve(BRIDGE_OFF));
 	EXPECT_EQ(-1, self->fake->fd);
+}
+
+/* Since it was asked last. */
+static bool was_called(const struct bridge *b)
+{
+	eventfd_t count;
+
+	return eventfd_read(b->config_call, &count) == 0;
+}
+
+/* Also what has changed before the device began. */
+TEST_F(bridge, link) {
+	static const enum bridge_mode modes[] = { BRIDGE_DIRECT, BRIDGE_SHADOW };
+	struct bridge_device device;
+	bool link = true;
+
+	ASSERT_EQ(0, come(self));
+	EXPECT_FALSE(was_called(self->bridge));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		fake_vdpa_link(self->fake, false);
+		ASSERT_EQ(0, serve(modes[i]));
+		EXPECT_TRUE(was_called(self->bridge));
+		EXPECT_EQ(NULL, bridge_look(self->bridge, &link));
+		EXPECT_FALSE(link);
+		bridge_get_device(self->bridge, &device);
+		EXPECT_FALSE(device.link);
+		EXPECT_FALSE(was_called(self->bridge));
+		fake_vdpa_link(self->fake, true);
+		EXPECT_TRUE(was_called(self->bridge));
+		EXPECT_EQ(NULL, bridge_look(self->bridge, &link));
+		EXPECT_TRUE(link);
+	}
+	/* Of a device that is closed nothing new is known. */
+	ASSERT_EQ(0, serve(BRIDGE_OFF));
+	self->fake->config.status = 0;
+	EXPECT_EQ(NULL, bridge_look(self->bridge, &link));
+	EXPECT_TRUE(link);
+}
+
+TEST_F(bridge, link_of_a_device_that_does_not_tell) {
+	bool link = false;
+
+	self->fake->features &= ~FAKE_BIT(VIRTIO_NET_F_STATUS);
+	self->fake->config.status = 0;
+	ASSERT_EQ(0, begin(self, BRIDGE_DIRECT));
+	EXPECT_FALSE(fake_has(self->fake, VIRTIO_NET_F_STATUS));
+	EXPECT_EQ(NULL, bridge_look(self->bridge, &link));
+	EXPECT_TRUE(link);
 }
 
 TEST_HARNESS_MAIN

@@ -95,13 +95,13 @@ TEST_F(bridge, memory_by_address) {
 	change(self, add);
 	EXPECT_SERVED(BRIDGE_DIRECT);
 	EXPECT_LOG("suspend, status 0, unmap 0x40000000-0x4000ffff, unmap 0x80000000-0x8001ffff, "
-		   "status 0, status 0x1, status 0x3, features 0x330000000, status 0xb, "
+		   "status 0, status 0x1, status 0x3, features 0x330010000, status 0xb, "
 		   "batch begin, map 0x40000000-0x4000ffff, map 0x80000000-0x8001ffff, "
 		   "map 0x100000000-0x100007fff, batch end, "
 		   "ring 0 size 16, ring 0 base 0x1, ring 0 at 0x40000000 0x40000100 0x40001000, "
 		   "ring 0 call, ring 0 kick, ring 0 on, "
 		   "ring 1 size 16, ring 1 base 0x1, ring 1 at 0x40002000 0x40002100 0x40003000, "
-		   "ring 1 call, ring 1 kick, ring 1 on, status 0xf");
+		   "ring 1 call, ring 1 kick, ring 1 on, config call, status 0xf");
 	guest_send(self->guest, 1, 1, PLAIN);
 	EXPECT_EQ(1, run());
 	EXPECT_EQ(0, guest_receive(self->guest, 0));

@@ -14,12 +14,12 @@ TEST_F(bridge, order_of_bring_up) {
 	ASSERT_EQ(0, come(self));
 	ASSERT_EQ(0, serve(BRIDGE_SHADOW));
 	EXPECT_LOG("open, owner, backend 0x17e, status 0, status 0x1, status 0x3, "
-		   "features 0x310000000, status 0xb, batch begin, map 0x40000000-0x4000ffff, "
+		   "features 0x310010000, status 0xb, batch begin, map 0x40000000-0x4000ffff, "
 		   "map 0x80000000-0x8001ffff, batch end, map 0x80200000-0x80201fff, "
 		   "ring 0 size 16, ring 0 base 0, ring 0 at 0x80200000 0x80200100 0x80201000, "
 		   "ring 0 call, ring 0 kick, ring 0 on, map 0x80400000-0x80401fff, "
 		   "ring 1 size 16, ring 1 base 0, ring 1 at 0x80400000 0x80400100 0x80401000, "
-		   "ring 1 call, ring 1 kick, ring 1 on, status 0xf");
+		   "ring 1 call, ring 1 kick, ring 1 on, config call, status 0xf");
 	EXPECT_SERVED(BRIDGE_SHADOW);
 }
 

@@ -249,7 +249,7 @@ FIXTURE_SETUP(endpoint)
 		 getpid());
 	ep->queues = 8;
 	STAILQ_INIT(&ep->ops);
-	bridge_init(&ep->bridge, 7);
+	bridge_init(&ep->bridge, 7, -1);
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	ASSERT_EQ(0, endpoint_vhost_init(&self->err));
 	self->ep = ep;

@@ -2,7 +2,18 @@
 
 /* Who serves the rings of a VM: that what was decided is carried out, what happens when it cannot
  * be, what may be wished, and what a VM is not offered. */
+#include <poll.h>
+
+#include "sw-relay/device_thread.h"
+
 #include "serve_fixture.h"
+
+static bool is_readable(int fd)
+{
+	struct pollfd look = { .fd = fd, .events = POLLIN };
+
+	return poll(&look, 1, 0) == 1;
+}
 
 TEST_F(serve, hardware_serves_the_vm_that_is_there) {
 	self->fake->config.status = VIRTIO_NET_S_LINK_UP;
@@ -278,6 +289,35 @@ TEST_F(serve, device_that_is_gone) {
 	EXPECT_EQ(1, told);
 }
 
+/* A look follows at once when the device calls. */
+TEST_F(serve, link) {
+	STAILQ_INIT(&self->ep->ops);
+	self->fake->config.status = 0;
+	ASSERT_EQ(0, attach());
+	EXPECT_FALSE(self->ep->backend->ops->link(self->ep->backend));
+	vm_comes(self->ep, self->guest);
+	endpoint_do_serve(self->ep);
+	endpoint_serve_look(self->ep);
+	told = 0;
+	fake_vdpa_link(self->fake, true);
+	ASSERT_TRUE(is_readable(endpoint_config_fd()));
+	ASSERT_EQ(0, device_threads_start(&self->err));
+	endpoint_config_changed();
+	device_threads_wait();
+	device_threads_reap();
+	device_threads_stop();
+	EXPECT_FALSE(is_readable(endpoint_config_fd()));
+	EXPECT_EQ(1, told);
+	EXPECT_TRUE(self->ep->backend->ops->link(self->ep->backend));
+	endpoint_serve_look(self->ep);
+	EXPECT_EQ(1, told);
+	fake_vdpa_link(self->fake, false);
+	endpoint_serve_look(self->ep);
+	EXPECT_EQ(2, told);
+	EXPECT_FALSE(self->ep->backend->ops->link(self->ep->backend));
+	EXPECT_EQ(NULL, self->ep->backend->error);
+}
+
 /* By whom, too: the relay has no packed rings, and no second pair for a device of one. */
 TEST_F(serve, features_that_are_not_offered) {
 	static const struct {
@@ -321,6 +361,33 @@ TEST_F(serve, software_has_the_face_of_hardware) {
 	endpoint_face_clear(self->ep);
 	EXPECT_EQ(pairs, self->ep->queues);
 	EXPECT_EQ(0, withheld);
+}
+
+/* A VF with queues=1: its hardware could have more, and will be made with one pair. */
+TEST_F(serve, software_has_the_face_of_a_device_with_one_pair) {
+	const struct hardware_face hardware = { OFFERED, 1 };
+
+	endpoint_face_set(self->ep, &hardware);
+	EXPECT_EQ(1, self->ep->queues);
+	EXPECT_EQ(FAKE_BIT(VIRTIO_NET_F_MQ) | FAKE_BIT(VIRTIO_F_RING_PACKED), withheld);
+	endpoint_face_clear(self->ep);
+	EXPECT_EQ(8, self->ep->queues);
+	EXPECT_EQ(0, withheld);
+}
+
+TEST_F(serve, device_that_was_made_with_one_pair) {
+	self->fake->features |= FAKE_BIT(VIRTIO_NET_F_MQ) | FAKE_BIT(VIRTIO_NET_F_CTRL_VQ);
+	self->fake->config.max_virtqueue_pairs = 1;
+	self->fake->vrings = 3;
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(1, self->ep->queues);
+	EXPECT_TRUE(withheld & FAKE_BIT(VIRTIO_NET_F_MQ));
+	ASSERT_EQ(0, detach());
+	self->fake->config.max_virtqueue_pairs = 2;
+	self->fake->vrings = 5;
+	ASSERT_EQ(0, attach());
+	EXPECT_EQ(2, self->ep->queues);
+	EXPECT_FALSE(withheld & FAKE_BIT(VIRTIO_NET_F_MQ));
 }
 
 TEST_F(serve, port_has_the_address_and_the_pairs) {

@@ -222,6 +222,23 @@ TEST_F(device, configuration) {
 	EXPECT_SAID("bytes 20 to 25 of its configuration cannot be read");
 }
 
+TEST_F(device, changes_of_its_configuration) {
+	eventfd_t count;
+
+	EXPECT_EQ(-EBADF, vhost_vdpa_set_config_call(&self->dev, -1, &self->err));
+	ASSERT_EQ(0, open_device());
+	ASSERT_EQ(0, negotiate(version_1 | FAKE_BIT(VIRTIO_NET_F_STATUS)));
+	EXPECT_EQ(0, vhost_vdpa_set_config_call(&self->dev, self->eventfd, &self->err));
+	ASSERT_EQ(0, vhost_vdpa_driver_ok(&self->dev, &self->err));
+	fake_vdpa_link(self->fake, false);
+	EXPECT_EQ(0, eventfd_read(self->eventfd, &count));
+	EXPECT_EQ(0, vhost_vdpa_set_config_call(&self->dev, -1, &self->err));
+	fake_vdpa_link(self->fake, true);
+	EXPECT_EQ(-1, eventfd_read(self->eventfd, &count));
+	EXPECT_EQ(-EINVAL, vhost_vdpa_set_config_call(&self->dev, self->dev.fd, &self->err));
+	EXPECT_SAID("the eventfd for changes of its configuration is refused");
+}
+
 static int whole_life(struct vhost_vdpa *dev, void *memory, struct err *err)
 {
 	uint32_t space, base;

@@ -59,7 +59,9 @@ TEST_F(ctl, vdpa_usage) {
 #define HANDED_OUT                                                                                     \
 	"{\"id\":1,\"device\":\"ens3.vf1\",\"as\":\"vhost-vdpa\",\"socket\":null,\"mode\":\"server\"," \
 	"\"state\":\"listening\",\"reason\":\"\",\"vdpa\":{\"device\":\"vio4wd1\","                    \
-	"\"path\":\"/dev/vhost-vdpa-0\"},\"device_detail\":{\"mac\":\"52:54:00:00:00:01\"}}"
+	"\"path\":\"/dev/vhost-vdpa-0\"},\"device_detail\":null,"                                      \
+	"\"devices\":[{\"name\":\"vio4wd2\",\"relay\":null,\"mac\":\"52:54:00:00:00:09\"},"            \
+	"{\"name\":\"vio4wd1\",\"relay\":1,\"mac\":\"52:54:00:00:00:07\"}]}"
 
 TEST_F(ctl, handed_out) {
 	self->result = HANDED_OUT;
@@ -80,6 +82,10 @@ TEST_F(ctl, handed_out_to_qemu) {
 		     "mac=52:54:00:00:00:01,host_mtu=9000\n",
 		     self->out);
 	EXPECT_IN("lock all of the VM's memory", self->error);
+	/* The device's own address: nothing else is delivered. */
+	EXPECT_IN("the VF's own MAC address is 52:54:00:00:00:07", self->error);
+	EXPECT_EQ(0, run(self, "qemu-args 1"));
+	EXPECT_IN(",mac=52:54:00:00:00:07", self->out);
 	EXPECT_EQ(0, run(self, "libvirt-xml 1 --mac 52:54:00:00:00:01"));
 	EXPECT_STREQ("<!-- in <devices> -->\n"
 		     "<interface type='vdpa'>\n"

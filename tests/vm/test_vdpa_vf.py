@@ -2,6 +2,7 @@
 """From a VF with hardware vDPA to a VM: made, paired, served by the hardware, moved to software and
 back, lost and found again, and given back."""
 
+import json
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ import pytest
 from lib.daemon import Daemon
 from lib.env import tool
 from lib.frames import rarp_request, read_pcap
+from lib.qemu import Guest
 from lib.stage import Stage
 from lib.vhost_user import FrontEnd, Request
 from lib.wait import until
@@ -31,7 +33,7 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 class Scene:
     """VF 0 is relay 0 by the configuration; a VM of each relay asks the network outside."""
 
-    def __init__(self, stage: Stage, pf: Pf, hugepages: Path) -> None:
+    def __init__(self, stage: Stage, pf: Pf, hugepages: Path, **config: Any) -> None:
         self.pf = pf
         self.bench = Bench(stage, pf, hugepages)
         self.outside: Outside = self.bench.outside
@@ -41,6 +43,7 @@ class Scene:
             VIO4WD_VF_OPTIONS=None,
             VIRTIOFWD_STATIC_VFS=[f"{pf.netdev}.vf{HARD}={HARD}"],
             VIO4WD_VDPA_STABLE_SECONDS=1,
+            **config,
         )
 
     def vms(self, *ids: int) -> Vms:
@@ -161,6 +164,15 @@ def test_from_vf_to_vm(scene: Scene, figure: Figure) -> None:  # noqa: F811
     both.flow()
     vms.flow()
 
+    # The next manager learns it from the relay.
+    both.close()
+    scene.restart()
+    scene.daemon.rpc("remove", id=SOFT)
+    scene.daemon.ctl("add", "--id", SOFT, "--device", device, "--backend", "sw")
+    scene.daemon.wait_state(SOFT, "listening")
+    assert face(scene.daemon.socket(SOFT)) == soft
+    vms.flow()
+
 
 def test_backends_of_a_running_vm(scene: Scene) -> None:
     """It keeps its connection, whatever its VF is bound to. vp-vdpa begins at the start of a ring only,
@@ -199,6 +211,52 @@ def test_vf_goes_and_comes(scene: Scene) -> None:
     scene.daemon.rpc("remove", id=HARD)
     given_back(scene)
     vms.check()
+
+
+USER = 65534  # nobody
+MEMORY, ROOM = 96, 32  # MiB of a VM, and what QEMU may lock beside that
+
+
+def vhost_vdpa_qemu(scene: Scene, args: List[str]) -> Guest:
+    """QEMU with what vio4wdctl has printed, as a user without rights; it does not start its processor."""
+    for folder in [scene.bench.stage.dir, *scene.bench.stage.dir.parents]:
+        folder.chmod(folder.stat().st_mode | 0o111)  # of pytest they are for one user only
+    prefix = [
+        tool("prlimit"), f"--memlock={(MEMORY + ROOM) << 20}",
+        tool("setpriv"), f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
+    ]  # fmt: skip
+    # This QEMU comes without ROMs.
+    more = [*args[:-1], f"{args[-1]},romfile=", "-S"]
+    socket = scene.daemon.socket(HARD)
+    return scene.bench.stage.guest(
+        socket, ready=False, memory=MEMORY, prefix=prefix, uid=USER, more=more
+    )
+
+
+def test_handed_out(pf: Pf, stage: Stage, hugepages: Path) -> None:
+    """The vDPA device of a VF is QEMU's own: it has it open, with the VF's address, as the owner of the
+    sockets; as long as it has, the device is not taken from it."""
+    scene = Scene(stage, pf, hugepages, VIRTIOFWD_SOCKET_OWNER="nobody")
+    pf.set_vfs(2)
+    scene.daemon.wait_state(HARD, "listening")
+    device, vf = f"{pf.netdev}.vf{SOFT}", pf.vf(SOFT)
+    scene.daemon.ctl("add", "--id", SOFT, "--device", device, "--as", "vhost-vdpa")
+    path = scene.daemon.wait_state(SOFT, "listening")["vdpa"]["path"]
+    assert os.stat(path).st_uid == USER
+    out = scene.daemon.ctl("--json", "qemu-args", SOFT, "--memory", f"{MEMORY}M").out
+    guest = vhost_vdpa_qemu(scene, json.loads(out)["args"])
+    macs = [nic["main-mac"] for nic in guest.qmp("query-rx-filter")["return"]]
+    assert virtio_vf_mac(SOFT) in macs
+    opened = [os.readlink(fd) for fd in Path(f"/proc/{guest.process.pid}/fd").iterdir()]
+    assert path in opened
+
+    said = scene.daemon.ctl("remove", SOFT, status=1).err
+    for word in (f"vio4wd{SOFT} is used by a program", f"`fuser {path}` finds it"):
+        assert word in said, said
+    assert vf.driver == "vp-vdpa" and guest.process.running()
+    guest.kill()
+    until(lambda: vf.driver == KERNEL, "the VF is given back when QEMU has ended")
+    assert not (BUS / "devices" / f"vio4wd{SOFT}").exists()
 
 
 def wait_stand_in(scene: Scene, spare: Optional[str]) -> None:

@@ -9,10 +9,10 @@ import socket
 import subprocess
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .env import CACHE, NUMBERED, TOP, emulated, patience, tool
-from .process import Process
+from .process import Arg, Process
 from .wait import until
 
 QEMU = CACHE / "bin/qemu-system-x86_64"
@@ -21,7 +21,8 @@ INIT = TOP / "tests/peer/guest/init"
 # QEMU's own, once in some hundred boots of several processors under TCG: a processor's write is taken
 # to a memory region that another one has just moved.
 QEMU_ABORT = "msix_table_mmio_write: Assertion"
-APPEND = "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check"
+# The kernel's tests of its ciphers take half a second.
+APPEND = "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check cryptomgr.notests"
 
 
 def _overlay(folder: Path) -> Path:
@@ -49,7 +50,7 @@ def _machine(accel: List[str], memory: int, cpus: int) -> List[str]:
         str(QEMU), *accel, "-M", "q35,memory-backend=mem", "-smp", str(cpus), "-m", str(memory),
         "-object", f"memory-backend-memfd,id=mem,size={memory}M,share=on",
         "-nodefaults", "-display", "none", "-no-reboot",
-        "-kernel", str(GUEST / "vmlinuz"),
+        "-kernel", str(GUEST / "vmlinux"),
     ]  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def _connect(path: Path, process: Optional[Process] = None) -> socket.socket:
 
 class Guest:
     """Starts QEMU; `server` is QEMU's role on the vhost-user socket (the relay in client mode). vhost may
-    be a vDPA device's file as well: /dev/vhost-vdpa-N."""
+    be a vDPA device's file as well: /dev/vhost-vdpa-N. What is in front of QEMU (prefix) may run it as
+    the user with that uid, and more are further arguments for it."""
 
     def __init__(
         self,
@@ -143,12 +145,16 @@ class Guest:
         cpus: int = 1,
         mac: str = "52:54:00:09:00:02",
         device: str = "",
+        prefix: Sequence[Arg] = (),
+        uid: int = -1,
+        more: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.serial = folder / "serial.txt"
         self._qmp: Optional[socket.socket] = None
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (QEMU, GUEST / "vmlinuz"):
+        os.chown(folder, uid, -1)
+        for path in (QEMU, GUEST / "vmlinux"):
             if not path.exists():
                 raise RuntimeError(f"{path} is missing: run make setup")
         image = folder / "initramfs"
@@ -170,7 +176,7 @@ class Guest:
         else:
             network = ["-chardev", chardev,
                        "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}"]  # fmt: skip
-        self._argv = _machine(list(accelerator()), memory, cpus) + [
+        self._argv = list(prefix) + _machine(list(accelerator()), memory, cpus) + [
             "-initrd", image, "-append", append, "-serial", f"file:{self.serial}",
             *network,
             "-device", nic,
@@ -178,7 +184,7 @@ class Guest:
             "-chardev", f"socket,id=command,path={self._command},server=on,wait=off",
             "-device", "virtserialport,chardev=command,name=command",
             "-chardev", f"socket,id=qmp,path={self._control},server=on,wait=off",
-            "-mon", "chardev=qmp,mode=control",
+            "-mon", "chardev=qmp,mode=control", *more,
         ]  # fmt: skip
         self.shell: Optional[Shell] = None
         self._start()

@@ -74,6 +74,10 @@ struct backend_ops {
 	 */
 	uint16_t (*tx_burst)(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts,
 			     uint16_t n);
+	/* How many packets of a queue the device has been given and not taken yet, as far as its
+	 * ring tells; -ENOTSUP: unknown. Called by the worker that sends on the queue. NULL:
+	 * unknown. */
+	int (*tx_left)(struct backend *backend, uint16_t queue);
 	/* An fd that polls readable when packets arrive on queue after rx_arm(true); -1: cannot
 	 * interrupt, the queue must be polled. The backend keeps it. */
 	int (*rx_fd)(struct backend *backend, uint16_t queue);

@@ -18,6 +18,7 @@
 #include "sw-relay/pf_state.h"
 
 #define PORT_MAX_QUEUES 64
+#define PORT_RING 512 /* descriptors of a queue, where the driver has no wish */
 
 struct port_backend {
 	struct backend base;

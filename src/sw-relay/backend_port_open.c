@@ -26,17 +26,16 @@
 #include "sw-relay/pool.h"
 #include "sw-relay/vfio_ahead.h"
 
-#define RING_DEFAULT 512 /* descriptors of a queue */
-#define RING_MANY 256	 /* when there are four queues or more */
+#define RING_MANY 256 /* when there are four queues or more */
 #define VLAN_TAGS 8
 
 pthread_mutex_t port_bus_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uint16_t ring_size(uint16_t preferred, const struct rte_eth_desc_lim *lim, uint16_t queues)
 {
-	uint16_t n = preferred ? preferred : queues >= 4 ? RING_MANY : RING_DEFAULT;
+	uint16_t n = preferred ? preferred : queues >= 4 ? RING_MANY : PORT_RING;
 
-	n = RTE_MIN(n, RING_DEFAULT * 2);
+	n = RTE_MIN(n, PORT_RING * 2);
 	if (lim->nb_max)
 		n = RTE_MIN(n, lim->nb_max);
 	return RTE_MAX(n, lim->nb_min);

@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_ring.h>
+
 #include <rte_common.h>
+#include <rte_memzone.h>
 #include <rte_version.h>
 
-#include "sw-relay/backend.h"
+#include "sw-relay/backend_port.h"
 
 /* Pairs of a vDPA device that net_virtio_user can drive. */
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
@@ -23,9 +26,15 @@
 #define PORT_QUEUES 1
 #endif
 
+/* Of the port's rings: descriptors, as its driver has them when it is told nothing, and where their
+ * second half begins. */
+#define RING_SIZE 256
+#define RING_ALIGN 4096
+
 struct vdpa_backend {
 	struct backend base;
-	struct backend *port; /* NULL: the bridge's */
+	struct backend *port;		  /* NULL: the bridge's */
+	struct vring tx[PORT_MAX_QUEUES]; /* of the port that is started; num 0: unknown */
 };
 
 static struct vdpa_backend *vdpa_backend(struct backend *backend)
@@ -50,6 +59,8 @@ static int vdpa_attach(const struct backend_request *req, struct backend **backe
 		.port = -1,
 		.rx_queues = 1,
 		.tx_queues = 1,
+		.rx_ring = PORT_RING,
+		.tx_ring = PORT_RING,
 		.pairs = 1,
 		.numa_node = -1,
 		.mtu = req->mtu,
@@ -99,8 +110,9 @@ static int open_port(struct vdpa_backend *v, struct err *err)
 	snprintf(dev->text, sizeof(dev->text), "%s", v->base.device);
 	snprintf(dev->driver_name, sizeof(dev->driver_name), "net_virtio_user%u", v->base.id);
 	/* Several queues are told of by the control queue, which is not used otherwise. */
-	snprintf(dev->driver_args, sizeof(dev->driver_args), "path=%s,mac=%s,queues=%u%s",
-		 v->base.chardev, mac, req.max_queues, req.max_queues > 1 ? ",cq=1" : "");
+	snprintf(dev->driver_args, sizeof(dev->driver_args),
+		 "path=%s,mac=%s,queue_size=%u,queues=%u%s", v->base.chardev, mac, RING_SIZE,
+		 req.max_queues, req.max_queues > 1 ? ",cq=1" : "");
 	r = backend_port_ops.attach(&req, &v->port, err);
 	if (r == 0)
 		take_over(v);
@@ -134,14 +146,43 @@ static void vdpa_detach(struct backend *backend)
 	free(v);
 }
 
+/*
+ * No function of ethdev tells what the device has taken of the rings of net_virtio_user, but they
+ * are in memzones, by these names: split ones (virtio 1.2, 2.7), the second of a pair for sending.
+ */
+static void find_tx_rings(struct vdpa_backend *v)
+{
+	memset(v->tx, 0, sizeof(v->tx));
+	for (uint16_t q = 0; q < v->base.tx_queues && q < PORT_MAX_QUEUES; q++) {
+		const struct rte_memzone *zone;
+		char name[RTE_MEMZONE_NAMESIZE];
+
+		snprintf(name, sizeof(name), "port%d_vq%u", v->base.port, 2 * q + 1);
+		zone = rte_memzone_lookup(name);
+		if (zone && zone->len == RTE_ALIGN(vring_size(RING_SIZE, RING_ALIGN), RING_ALIGN))
+			vring_init(&v->tx[q], RING_SIZE, zone->addr, RING_ALIGN);
+	}
+}
+
+static int vdpa_tx_left(struct backend *backend, uint16_t queue)
+{
+	const struct vring *ring = &vdpa_backend(backend)->tx[queue];
+
+	if (!ring->num)
+		return -ENOTSUP;
+	return (uint16_t)(ring->avail->idx - __atomic_load_n(&ring->used->idx, __ATOMIC_ACQUIRE));
+}
+
 static int vdpa_start(struct backend *backend, struct rte_mempool *pool, struct err *err)
 {
 	struct vdpa_backend *v = vdpa_backend(backend);
 	int r = v->port->ops->start(v->port, pool, err);
 
-	if (r == 0)
-		take_over(v);
-	return r;
+	if (r < 0)
+		return r;
+	take_over(v);
+	find_tx_rings(v);
+	return 0;
 }
 
 static void vdpa_stop(struct backend *backend)
@@ -212,6 +253,7 @@ const struct backend_ops backend_vdpa_ops = {
 	.stop = vdpa_stop,
 	.rx_burst = vdpa_rx_burst,
 	.tx_burst = vdpa_tx_burst,
+	.tx_left = vdpa_tx_left,
 	.rx_fd = vdpa_rx_fd,
 	.rx_arm = vdpa_rx_arm,
 	.spread = vdpa_spread,

@@ -147,6 +147,33 @@ static void wish(struct endpoint *ep, const struct backend *backend, uint16_t *q
 	tables_unlock();
 }
 
+static struct rte_mempool *prepared_pool(const struct endpoint *ep, const struct pool_need *need)
+{
+	if (ep->device != ENDPOINT_DEVICE_HELD || !ep->pool || ep->pool_node != need->numa_node)
+		return NULL;
+	return pool_fits(ep->pool, need) ? ep->pool : NULL;
+}
+
+void endpoint_prepare_pool(struct endpoint *ep)
+{
+	struct backend *backend = ep->backend;
+	struct rte_mempool *pool;
+	struct pool_need need;
+	uint16_t queues;
+	struct err err;
+	int node;
+
+	wish(ep, backend, &queues, &node);
+	need = pool_need(ep, backend, queues, node);
+	need.device = queues * (backend->rx_ring + backend->tx_ring);
+	if (pool_create(&pool, &need, &err) < 0)
+		return;
+	tables_lock();
+	ep->pool = pool;
+	ep->pool_node = node;
+	tables_unlock();
+}
+
 /* Configures the device for the VM there is, with a pool of its own, and starts it. */
 static int set_up(struct endpoint *ep, struct backend *backend, struct rte_mempool **pool,
 		  int *node, struct err *err)
@@ -160,7 +187,8 @@ static int set_up(struct endpoint *ep, struct backend *backend, struct rte_mempo
 	if (r < 0)
 		return r;
 	need = pool_need(ep, backend, queues, *node);
-	r = pool_create(pool, &need, err);
+	*pool = prepared_pool(ep, &need);
+	r = *pool ? 0 : pool_create(pool, &need, err);
 	if (r < 0)
 		return r;
 	r = backend->ops->start(backend, *pool, err);
@@ -182,7 +210,8 @@ static int take(struct endpoint *ep, struct backend *backend, struct err *err)
 
 	r = set_up(ep, backend, &pool, &node, err);
 	if (r < 0) {
-		pool_put(pool);
+		if (pool != ep->pool)
+			pool_put(pool);
 		return r;
 	}
 	tables_lock();
@@ -192,7 +221,8 @@ static int take(struct endpoint *ep, struct backend *backend, struct err *err)
 	ep->backend = backend;
 	ep->device = ENDPOINT_DEVICE_STARTED;
 	endpoint_update_lanes(ep);
-	pool_put(old);
+	if (old != pool)
+		pool_put(old);
 	tables_unlock();
 	return 0;
 }

@@ -46,6 +46,7 @@ struct endpoint {
 	int pool_node; /* NUMA node it was made for */
 	int pins[LANE_DIRECTIONS];
 	struct lane *lanes[LANE_DIRECTIONS][ENDPOINT_MAX_QUEUES];
+	struct lane_drain *drain; /* its lanes run dry; else NULL */
 	uint64_t connects;
 	uint64_t disconnects;
 	struct timespec vm_since; /* CLOCK_MONOTONIC */
@@ -81,6 +82,9 @@ void endpoint_lanes_init(void);
  * undisturbed. Needs the lock. When memory runs out lanes are missing and it is logged.
  */
 void endpoint_update_lanes(struct endpoint *ep);
+/* Makes the lanes run dry, those that come later as well, until ep->drain is taken away. Needs the
+ * lock. */
+void endpoint_drain_lanes(struct endpoint *ep, struct lane_drain *drain);
 /* Number of queue pairs the VM uses: at least 1. */
 uint16_t endpoint_vm_queues(const struct endpoint *ep);
 
@@ -106,6 +110,18 @@ void endpoint_do_reset(struct endpoint *ep);
 void endpoint_do_look(struct endpoint *ep);
 /* Stops a device that has an error; the VM's packets are drained until it is detached. */
 void endpoint_do_give_up(struct endpoint *ep);
+
+/* A pool for the start of the device, made ahead as far as can be known of it. Where it cannot be
+ * made, the start tells. Needs a held device without one. */
+void endpoint_prepare_pool(struct endpoint *ep);
+
+/* endpoint_drain.c */
+/*
+ * Holds the device that is started, once nothing is under way: some milliseconds, or a fifth of a
+ * second when the device does not take what it was given. On return there are no lanes. An
+ * operation, without the lock.
+ */
+void endpoint_drain_device(struct endpoint *ep);
 
 /* endpoint_dpdk_vdpa.c */
 /* Joins a vDPA device of DPDK to the socket; the backend is the endpoint's when it returns 0. VMs

@@ -221,9 +221,30 @@ void endpoint_update_lanes(struct endpoint *ep)
 			}
 			ep->lanes[d][i] = lane;
 			assign(ep, lane);
+			if (ep->drain)
+				lane_drain(lane, ep->drain);
 			lanes[n++] = lane;
 		}
 	}
+	add_lanes(ep, lanes, n);
+}
+
+void endpoint_drain_lanes(struct endpoint *ep, struct lane_drain *drain)
+{
+	struct lane *lanes[LANE_DIRECTIONS * ENDPOINT_MAX_QUEUES];
+	size_t n = 0;
+
+	ep->drain = drain;
+	for (unsigned int d = 0; d < LANE_DIRECTIONS; d++) {
+		for (unsigned int i = 0; i < ENDPOINT_MAX_QUEUES; i++) {
+			/* One that nobody runs would never be dry. */
+			if (ep->lanes[d][i] && ep->lanes[d][i]->worker)
+				lanes[n++] = ep->lanes[d][i];
+		}
+	}
+	tables_remove(lanes, n);
+	for (size_t i = 0; i < n; i++)
+		lane_drain(lanes[i], drain);
 	add_lanes(ep, lanes, n);
 }
 

@@ -154,27 +154,24 @@ bool endpoint_needs_serve(struct endpoint *ep)
 	       bridge_differs(ep) || bridge_is_stale(&ep->bridge);
 }
 
-static void set_device(struct endpoint *ep, enum endpoint_device device)
-{
-	tables_lock();
-	ep->device = device;
-	endpoint_update_lanes(ep);
-	tables_unlock();
-}
-
-/* Needs no lanes. */
-static void leave_software(struct endpoint *ep)
+static struct rte_mempool *take_pool(struct endpoint *ep)
 {
 	struct rte_mempool *pool;
 
-	set_device(ep, ENDPOINT_DEVICE_HELD);
-	ep->backend->ops->stop(ep->backend);
-	ep->backend->ops->software(ep->backend, false, NULL);
 	tables_lock();
 	pool = ep->pool;
 	ep->pool = NULL;
 	tables_unlock();
-	pool_put(pool);
+	return pool;
+}
+
+/* Returns the pool that nobody needs any more. */
+static struct rte_mempool *leave_software(struct endpoint *ep)
+{
+	endpoint_drain_device(ep);
+	ep->backend->ops->stop(ep->backend);
+	ep->backend->ops->software(ep->backend, false, NULL);
+	return take_pool(ep);
 }
 
 static void notifications_on(const struct vm *vm)
@@ -215,6 +212,7 @@ static int enter_software(struct endpoint *ep, struct vm *vm, struct err *err)
 		r = endpoint_start_device(ep, err);
 	if (r < 0) {
 		ep->backend->ops->software(ep->backend, false, NULL);
+		pool_put(take_pool(ep));
 		return r;
 	}
 	interrupt_all(vm);
@@ -272,11 +270,17 @@ static void tell(struct endpoint *ep, enum serving serving, const char *reason, 
 static void switch_to(struct endpoint *ep, struct vm *vm, struct serving_decision *d,
 		      struct err *err)
 {
-	const uint64_t since = now_us();
+	struct rte_mempool *left = NULL;
 	struct err why = { 0 };
+	uint64_t since;
 
+	/* Getting and returning memory takes longer than all the rest: it is done while somebody
+	 * serves. */
+	if (d->serving == SERVING_SOFTWARE && ep->serving.now != SERVING_SOFTWARE)
+		endpoint_prepare_pool(ep);
+	since = now_us();
 	if (ep->serving.now == SERVING_SOFTWARE)
-		leave_software(ep);
+		left = leave_software(ep);
 	while (enter(ep, vm, d->serving, &why) < 0) {
 		log_warning("relay %u: %s cannot serve it: %s", ep->options.id,
 			    serving_name(d->serving), why.text);
@@ -292,6 +296,7 @@ static void switch_to(struct endpoint *ep, struct vm *vm, struct serving_decisio
 		}
 	}
 	tell(ep, d->serving, d->reason, since);
+	pool_put(left);
 }
 
 /* err says why, when nobody can serve the VM that there is: the backend has an error then. */

@@ -10,9 +10,11 @@
 #include "sw-relay/lane.h"
 
 #define GATHER_US 12
+#define QUIET_MS 2
 
 uint64_t lane_patience;
 uint64_t lane_gather;
+uint64_t lane_quiet;
 
 static const char *const drop_names[LANE_DROPS] = {
 	[LANE_DROP_QUEUE_FULL] = "queue_full", [LANE_DROP_NOT_CONNECTED] = "not_connected",
@@ -24,6 +26,7 @@ void lanes_init(void)
 {
 	lane_patience = rte_get_tsc_hz() / 1000;
 	lane_gather = rte_get_tsc_hz() / 1000000 * GATHER_US;
+	lane_quiet = rte_get_tsc_hz() / 1000 * QUIET_MS;
 	flow_init();
 }
 
@@ -44,6 +47,8 @@ void lane_free(struct lane *lane)
 {
 	if (!lane)
 		return;
+	if (lane_drains(lane))
+		lane_set_dry(lane);
 	lane_drop(lane, LANE_DROP_QUEUE_FULL, lane->out + lane->out_head,
 		  lane->out_n - lane->out_head);
 	lane_drop(lane, LANE_DROP_QUEUE_FULL, lane->pkts + lane->head, lane->n - lane->head);

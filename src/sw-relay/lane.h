@@ -8,9 +8,11 @@
 #ifndef VIO4WD_RELAY_LANE_H
 #define VIO4WD_RELAY_LANE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -83,6 +85,12 @@ struct lane_config {
 	bool large;	    /* packets of the guest may be up to 64 KiB */
 };
 
+/* Lanes that run dry together. It outlives them. */
+struct lane_drain {
+	int fd; /* eventfd: written when none is left */
+	_Atomic unsigned int left[LANE_DIRECTIONS];
+};
+
 enum lane_state {
 	LANE_FRESH,  /* not seen by its worker */
 	LANE_POLLED, /* looked at in every round */
@@ -118,6 +126,13 @@ struct lane {
 	uint64_t deadline; /* TSC when they are given up */
 	uint16_t head, n;
 	uint16_t out_head, out_n;
+
+	/* it runs dry (lane_drain.c), and is polled until it is taken away; NULL: it does not */
+	struct lane_drain *drain;
+	bool dry;
+	uint64_t quiet_since; /* TSC: nothing has moved since */
+	uint64_t sent_since;  /* TSC: VF to VM: all lanes from the VM have been dry since */
+
 	struct rte_mbuf *pkts[LANE_BURST];
 	struct rte_mbuf *out[LANE_OUT];
 } __rte_cache_aligned;
@@ -136,9 +151,29 @@ const char *lane_drop_name(enum lane_drop reason); /* "queue_full" */
 unsigned int lane_to_vm(struct lane *lane);
 unsigned int lane_to_vf(struct lane *lane, uint64_t now);
 
+/* What is left of a burst of the guest. > 0: some of it has gone. */
+unsigned int lane_to_vf_rest(struct lane *lane, uint64_t now);
+
+/*
+ * From its next round on the lane takes nothing more from the guest, and delivers what comes from
+ * the device; it counts in drain until it is dry, or freed. For good. No worker has the lane.
+ */
+void lane_drain(struct lane *lane, struct lane_drain *drain);
+bool lane_drain_is_over(const struct lane_drain *drain);
+void lane_set_dry(struct lane *lane);
+unsigned int lane_run_dry(struct lane *lane, uint64_t now);
+
+/* It is not dry yet. */
+static inline bool lane_drains(const struct lane *lane)
+{
+	return lane->drain && !lane->dry;
+}
+
 static inline unsigned int lane_run(struct lane *lane, uint64_t now)
 {
 	guard_current = lane->cfg.vm ? &lane->cfg.vm->guard : NULL;
+	if (unlikely(lane->drain != NULL))
+		return lane_run_dry(lane, now);
 	if (lane->cfg.direction == LANE_VM_TO_VF)
 		return lane_to_vf(lane, now);
 	return lane_to_vm(lane);
@@ -168,6 +203,8 @@ void lane_drop_counted(struct lane *lane, const struct offload_drops *drops);
 extern uint64_t lane_patience;
 /* Cycles that the ring of a busy guest is left alone at most. */
 extern uint64_t lane_gather;
+/* Cycles without a packet after which none is expected from a device: some milliseconds. */
+extern uint64_t lane_quiet;
 
 /*
  * n packets were in the ring, `since` cycles after the last look: for how many cycles to leave it

@@ -144,6 +144,15 @@ static bool retry(struct lane *lane, uint64_t now, unsigned int *progress)
 	return true;
 }
 
+unsigned int lane_to_vf_rest(struct lane *lane, uint64_t now)
+{
+	unsigned int progress = 0;
+
+	if (lane_waits(lane))
+		retry(lane, now, &progress);
+	return progress;
+}
+
 static void keep(struct lane *lane, struct rte_mbuf **pkts, unsigned int n, uint64_t now)
 {
 	memcpy(lane->out, pkts, n * sizeof(*pkts));

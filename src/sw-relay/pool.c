@@ -91,6 +91,13 @@ static int pool_err(uint32_t n, uint32_t room, struct err *err)
 		       n, kib, rte_strerror(error), dma_free_text("", text, sizeof(text)));
 }
 
+bool pool_fits(const struct rte_mempool *pool, const struct pool_need *need)
+{
+	return pool->size >= pool_size(need) &&
+	       rte_pktmbuf_data_room_size((struct rte_mempool *)pool) >=
+		       data_room(need) + RTE_PKTMBUF_HEADROOM;
+}
+
 int pool_create(struct rte_mempool **pool, const struct pool_need *need, struct err *err)
 {
 	int node = need->numa_node < 0 ? SOCKET_ID_ANY : need->numa_node;

@@ -39,6 +39,9 @@ static inline unsigned int pool_free(const struct rte_mempool *pool)
 /* Number of mbufs for the need. */
 uint32_t pool_size(const struct pool_need *need);
 
+/* The pool would do for it, wherever it is. */
+bool pool_fits(const struct rte_mempool *pool, const struct pool_need *need);
+
 int pool_create(struct rte_mempool **pool, const struct pool_need *need, struct err *err);
 
 /* Frees the pool, at once or as soon as the last packet is back in it. pool may be NULL. */

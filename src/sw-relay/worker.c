@@ -84,7 +84,7 @@ static bool stays_polled(struct worker *w, struct lane *l, uint64_t now)
 {
 	enum lane_state state;
 
-	if (now - l->last_work < worker_idle_cycles || lane_waits(l))
+	if (now - l->last_work < worker_idle_cycles || lane_waits(l) || l->drain)
 		return true;
 	if (l->arming) { /* and nothing came in the meantime */
 		l->arming = false;

@@ -2,14 +2,20 @@
 
 /*
  * An endpoint between the made-up VM and the scripted device. The port that software uses is the
- * test's, and notes what it is told; nobody polls its lanes.
+ * test's, and notes what it is told; nobody polls its lanes unless the test starts a worker.
  */
 #ifndef VIO4WD_TEST_SERVE_FIXTURE_H
 #define VIO4WD_TEST_SERVE_FIXTURE_H
 
 #include <kselftest_harness.h>
 
+#include <sched.h>
+
+#include <rte_memzone.h>
+
 #include "sw-relay/endpoint_internal.h"
+#include "sw-relay/pool.h"
+#include "sw-relay/worker.h"
 #include "sw-relay/worker_table.h"
 
 #include "fake_guest.h"
@@ -28,7 +34,10 @@ struct fake_port {
 	char log[256], args[256], name[64];
 	int attach_error, start_error;
 	bool device_was_open; /* when the port was opened */
+	bool pool_was_there;  /* likewise */
 	uint16_t queues;      /* that the VM uses, as it was told */
+	struct vring *ring;   /* that it sends by, NULL: unknown */
+	unsigned int rounds;  /* until it takes what is there, and sends it back; 0: never */
 	struct backend base;
 };
 
@@ -49,6 +58,7 @@ static int port_open(const struct backend_request *req, struct backend **backend
 {
 	port_note("open");
 	port.device_was_open = fake_vdpas[0].fd >= 0;
+	port.pool_was_there = the_endpoint.pool;
 	snprintf(port.name, sizeof(port.name), "%s", req->device.driver_name);
 	snprintf(port.args, sizeof(port.args), "%s", req->device.driver_args);
 	if (port.attach_error)
@@ -84,7 +94,14 @@ static void port_end(struct backend *backend)
 
 static uint16_t port_rx(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return queue == 1 ? n : 0;
+	if (queue == 1)
+		return n;
+	if (!port.rounds || --port.rounds)
+		return 0;
+	port_note("taken");
+	port.ring->used->idx = port.ring->avail->idx;
+	pkts[0] = rte_pktmbuf_alloc(test_pool);
+	return pkts[0] ? 1 : 0;
 }
 
 static uint16_t port_tx(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
@@ -160,6 +177,18 @@ int rte_vhost_enable_guest_notification(int vid, uint16_t ring, int enable)
 int rte_vhost_vring_call(int vid, uint16_t ring)
 {
 	called++;
+	return 0;
+}
+
+uint16_t rte_vhost_enqueue_burst(int vid, uint16_t ring, struct rte_mbuf **pkts, uint16_t n)
+{
+	port_note("delivered");
+	return n;
+}
+
+uint16_t rte_vhost_dequeue_burst(int vid, uint16_t ring, struct rte_mempool *pool,
+				 struct rte_mbuf **pkts, uint16_t n)
+{
 	return 0;
 }
 

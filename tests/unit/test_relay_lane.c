@@ -29,6 +29,7 @@ struct device {
 	_Atomic unsigned int waiting[QUEUES]; /* frames to be received */
 	_Atomic unsigned int taken;	      /* frames it was given */
 	unsigned int room;		      /* frames it takes */
+	_Atomic int left;		      /* that it says are still in its ring */
 	int fd;				      /* interrupt of queue 0, -1: none */
 	_Atomic bool armed;
 };
@@ -58,6 +59,11 @@ static uint16_t device_tx(struct backend *b, uint16_t queue, struct rte_mbuf **p
 	return n;
 }
 
+static int device_tx_left(struct backend *b, uint16_t queue)
+{
+	return ((struct device *)b)->left;
+}
+
 static int device_rx_fd(struct backend *b, uint16_t queue)
 {
 	return ((struct device *)b)->fd;
@@ -73,6 +79,7 @@ static const struct backend_ops device_ops = {
 	.name = "test",
 	.rx_burst = device_rx,
 	.tx_burst = device_tx,
+	.tx_left = device_tx_left,
 	.rx_fd = device_rx_fd,
 	.rx_arm = device_rx_arm,
 };
@@ -297,6 +304,140 @@ TEST_F(lane, what_waits_is_counted_when_the_lane_ends) {
 	EXPECT_TRUE(rte_mempool_full(test_pool));
 }
 
+/* True when it was told since the last time. */
+static bool is_told(int fd)
+{
+	eventfd_t count;
+
+	return eventfd_read(fd, &count) == 0;
+}
+
+/* The guest's frames stay in its ring, and those that it has sent are waited for. */
+TEST_F(lane, a_lane_from_the_guest_runs_dry) {
+	struct lane *lane = make_lane(&self->device, &self->stats[1][0], LANE_VM_TO_VF, &self->vm);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+
+	let_wait(lane, 10, 1000);
+	self->device.left = 5;
+	self->device.room = 4;
+	lane_drain(lane, &drain);
+	EXPECT_EQ(1, lane_run(lane, 10));
+	EXPECT_TRUE(lane_drains(lane));
+	self->device.room = 100;
+	EXPECT_EQ(1, lane_run(lane, 20));
+	EXPECT_EQ(10, self->device.taken);
+	EXPECT_EQ(0, lane_run(lane, 30));
+	EXPECT_TRUE(lane_drains(lane));
+	EXPECT_FALSE(is_told(drain.fd));
+	self->device.left = 0;
+	EXPECT_EQ(0, lane_run(lane, 40));
+	EXPECT_FALSE(lane_drains(lane));
+	EXPECT_TRUE(is_told(drain.fd));
+	EXPECT_EQ(0, lane_run(lane, 50));
+	EXPECT_FALSE(is_told(drain.fd));
+	EXPECT_EQ(0, self->stats[1][0].polls);
+	lane_free(lane);
+	EXPECT_FALSE(is_told(drain.fd));
+	close(drain.fd);
+}
+
+TEST_F(lane, a_device_that_does_not_tell_is_given_time) {
+	struct lane *lane = make_lane(&self->device, &self->stats[1][0], LANE_VM_TO_VF, &self->vm);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+
+	self->device.left = -ENOTSUP;
+	lane_drain(lane, &drain);
+	lane_run(lane, lane->quiet_since + lane_quiet - 1);
+	EXPECT_FALSE(is_told(drain.fd));
+	lane_run(lane, lane->quiet_since + lane_quiet);
+	EXPECT_TRUE(is_told(drain.fd));
+	lane_free(lane);
+	close(drain.fd);
+}
+
+/* Whatever comes begins the time anew. A round may have begun before the lane was told. */
+TEST_F(lane, a_lane_to_the_guest_is_dry_when_nothing_comes) {
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+	uint64_t since;
+
+	lane_drain(lane, &drain);
+	since = lane->quiet_since;
+	lane_run(lane, since - 1);
+	EXPECT_TRUE(lane_drains(lane));
+	self->device.waiting[0] = 5;
+	EXPECT_EQ(5, lane_run(lane, since + lane_quiet));
+	EXPECT_EQ(0, lane_run(lane, since + 2 * lane_quiet - 1));
+	EXPECT_TRUE(lane_drains(lane));
+	EXPECT_EQ(0, lane_run(lane, since + 2 * lane_quiet));
+	EXPECT_TRUE(is_told(drain.fd));
+	/* It goes on until it is taken away. */
+	self->device.waiting[0] = 5;
+	EXPECT_EQ(5, lane_run(lane, since + 3 * lane_quiet));
+	EXPECT_FALSE(is_told(drain.fd));
+	lane_free(lane);
+	close(drain.fd);
+}
+
+/* A network is never quiet. */
+TEST_F(lane, a_device_that_never_stops_is_not_waited_for) {
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+	uint64_t since;
+	unsigned int i;
+
+	lane_drain(lane, &drain);
+	since = lane->quiet_since;
+	for (i = 1; i < 100 && lane_drains(lane); i++) {
+		self->device.waiting[0] = 1;
+		lane_run(lane, since + i * (lane_quiet / 2));
+	}
+	EXPECT_LT(4, i);
+	EXPECT_GT(20, i);
+	EXPECT_TRUE(is_told(drain.fd));
+	lane_free(lane);
+	close(drain.fd);
+}
+
+/* What the device gets last may come back. */
+TEST_F(lane, what_is_received_is_waited_for_after_what_is_sent) {
+	struct lane *to_vf = make_lane(&self->device, &self->stats[1][0], LANE_VM_TO_VF, &self->vm);
+	struct lane *to_vm = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+	uint64_t since;
+
+	self->device.left = 1;
+	lane_drain(to_vf, &drain);
+	lane_drain(to_vm, &drain);
+	since = to_vm->quiet_since;
+	lane_run(to_vf, since + 10 * lane_quiet);
+	lane_run(to_vm, since + 10 * lane_quiet);
+	EXPECT_TRUE(lane_drains(to_vf));
+	EXPECT_TRUE(lane_drains(to_vm));
+	self->device.left = 0;
+	lane_run(to_vf, since + 11 * lane_quiet - 1);
+	lane_run(to_vm, since + 11 * lane_quiet - 1);
+	EXPECT_FALSE(lane_drains(to_vf));
+	EXPECT_TRUE(lane_drains(to_vm));
+	EXPECT_FALSE(is_told(drain.fd));
+	lane_run(to_vm, since + 11 * lane_quiet);
+	EXPECT_FALSE(lane_drains(to_vm));
+	EXPECT_TRUE(is_told(drain.fd));
+	lane_free(to_vf);
+	lane_free(to_vm);
+	close(drain.fd);
+}
+
+TEST_F(lane, nobody_waits_for_a_lane_that_ends) {
+	struct lane *lane = make_lane(&self->device, &self->stats[1][0], LANE_VM_TO_VF, &self->vm);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+
+	lane_drain(lane, &drain);
+	lane_free(lane);
+	EXPECT_TRUE(is_told(drain.fd));
+	close(drain.fd);
+}
+
 TEST_F(lane, pools_grow_with_what_holds_packets) {
 	struct pool_need small = { .device = 1024, .lanes = 2, .workers = 2, .mtu = 1500 };
 	struct pool_need many = { .device = 32 * 512, .lanes = 64, .workers = 2, .mtu = 1500 };
@@ -328,6 +469,24 @@ TEST_F(lane, a_pool_waits_for_its_packets) {
 	EXPECT_EQ(1, pool_count());
 	rte_pktmbuf_free(m);
 	EXPECT_EQ(0, pool_count());
+}
+
+/* With packets as long as it is asked for, and as many. */
+TEST_F(lane, a_pool_fits_a_need) {
+	struct pool_need need = { .device = 64, .lanes = 2, .workers = 1, .numa_node = -1 };
+	struct rte_mempool *pool;
+	struct err err;
+
+	ASSERT_EQ(0, pool_create(&pool, &need, &err));
+	EXPECT_TRUE(pool_fits(pool, &need));
+	need.device = 63;
+	EXPECT_TRUE(pool_fits(pool, &need));
+	need.min_room = POOL_DATA_ROOM + 64;
+	EXPECT_FALSE(pool_fits(pool, &need));
+	need.min_room = 0;
+	need.device = 65;
+	EXPECT_FALSE(pool_fits(pool, &need));
+	pool_put(pool);
 }
 
 /* Waits for a counter that a worker writes; false after 5 s. */
@@ -414,6 +573,29 @@ TEST_F(lane, a_source_that_cannot_interrupt_is_looked_at) {
 	take(lane);
 	lane_free(lane);
 	workers_stop();
+}
+
+/* Armed, it would tell nobody when it is dry; and what the guest makes available is not for it. */
+TEST_F(lane, a_lane_that_runs_dry_is_polled) {
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+	struct lane_drain drain = { .fd = eventfd(0, EFD_NONBLOCK) };
+	struct pollfd pfd = { .fd = drain.fd, .events = POLLIN };
+
+	self->device.fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_EQ(0, start_worker(false));
+	add(lane);
+	ASSERT_TRUE(gets_to(lane, LANE_ARMED));
+	take(lane);
+	lane_drain(lane, &drain);
+	add(lane);
+	EXPECT_EQ(1, poll(&pfd, 1, 5000));
+	EXPECT_FALSE(lane_drains(lane));
+	EXPECT_TRUE(reaches(&self->stats[0][0].polls, self->stats[0][0].polls + 1000));
+	EXPECT_EQ(LANE_POLLED, lane->state);
+	take(lane);
+	lane_free(lane);
+	workers_stop();
+	close(drain.fd);
 }
 
 TEST_F(lane, busy_polling_never_arms) {

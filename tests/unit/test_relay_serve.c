@@ -96,7 +96,10 @@ TEST_F(serve, to_software_and_back) {
 	EXPECT_EQ(0, mode(SERVING_SOFTWARE));
 	EXPECT_SERVED(SERVING_SOFTWARE, "asked for");
 	EXPECT_FALSE(port.device_was_open);
+	/* It takes long to make, and hardware served meanwhile. */
+	EXPECT_TRUE(port.pool_was_there);
 	EXPECT_PORT("open, start");
+	EXPECT_EQ(1, pool_count());
 	EXPECT_EQ(ENDPOINT_DEVICE_STARTED, self->ep->device);
 	EXPECT_NE(NULL, self->ep->pool);
 	EXPECT_NE(NULL, self->ep->lanes[LANE_VF_TO_VM][0]);
@@ -111,6 +114,70 @@ TEST_F(serve, to_software_and_back) {
 	EXPECT_EQ(NULL, self->ep->lanes[LANE_VF_TO_VM][0]);
 	EXPECT_EQ(3, notified);
 	EXPECT_EQ(3, self->ep->serving.switches);
+}
+
+/* Rings as the port's driver makes them, with three frames that the device has not taken. */
+static void make_ring(struct vring *ring)
+{
+	const struct rte_memzone *zone = rte_memzone_reserve_aligned(
+		"port5_vq1", RTE_ALIGN(vring_size(256, 4096), 4096), SOCKET_ID_ANY, 0, 4096);
+
+	memset(zone->addr, 0, zone->len);
+	vring_init(ring, 256, zone->addr, 4096);
+	ring->avail->idx = 3;
+	port.ring = ring;
+}
+
+static int start_worker(void)
+{
+	const struct worker_options options = { .max_sleep_us = 100 };
+	struct cpuset cpus;
+	struct err err;
+
+	lanes_init();
+	cpuset_clear(&cpus);
+	cpuset_add(&cpus, sched_getcpu());
+	return workers_start(&cpus, &options, &err);
+}
+
+static void drop_ring(void)
+{
+	workers_stop();
+	rte_memzone_free(rte_memzone_lookup("port5_vq1"));
+}
+
+/* The device gets what the VM has sent, and the VM what comes back, before the port is stopped. */
+TEST_F(serve, nothing_under_way_is_lost) {
+	struct vring ring;
+
+	ASSERT_EQ(0, start_worker());
+	make_ring(&ring);
+	vm_comes(self->ep, self->guest);
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, mode(SERVING_SOFTWARE));
+	EXPECT_EQ(3, self->ep->backend->ops->tx_left(self->ep->backend, 0));
+	port.log[0] = '\0';
+	port.rounds = 10;
+	ASSERT_EQ(0, mode(SERVING_NOTHING));
+	EXPECT_PORT("taken, delivered, stop, close");
+	EXPECT_SERVED(SERVING_DIRECT, "");
+	drop_ring();
+}
+
+TEST_F(serve, device_that_does_not_send_is_not_waited_for) {
+	struct vring ring;
+
+	ASSERT_EQ(0, start_worker());
+	make_ring(&ring);
+	vm_comes(self->ep, self->guest);
+	ASSERT_EQ(0, attach());
+	ASSERT_EQ(0, mode(SERVING_SOFTWARE));
+	port.log[0] = '\0';
+	ASSERT_EQ(0, mode(SERVING_NOTHING));
+	EXPECT_PORT("stop, close");
+	EXPECT_SERVED(SERVING_DIRECT, "");
+	EXPECT_LE(200000, self->ep->serving.last_switch_us);
+	drop_ring();
 }
 
 TEST_F(serve, device_that_goes_while_software_has_it) {
@@ -398,7 +465,7 @@ TEST_F(serve, port_has_the_address_and_the_pairs) {
 	backend = self->ep->backend;
 	ASSERT_EQ(0, backend->ops->software(backend, true, &self->err));
 	EXPECT_STREQ("net_virtio_user7", port.name);
-	EXPECT_STREQ("path=" PATH ",mac=52:54:00:01:02:03,queues=1", port.args);
+	EXPECT_STREQ("path=" PATH ",mac=52:54:00:01:02:03,queue_size=256,queues=1", port.args);
 	/* Once is enough. */
 	ASSERT_EQ(0, backend->ops->software(backend, true, &self->err));
 	EXPECT_PORT("open");
@@ -427,6 +494,7 @@ TEST_F(serve, backend_is_its_port) {
 	EXPECT_EQ(2, port.queues);
 	EXPECT_EQ(2, backend->rx_queues);
 	EXPECT_EQ(8, backend->ops->rx_burst(backend, 1, pkts, 8));
+	EXPECT_EQ(-ENOTSUP, backend->ops->tx_left(backend, 0));
 	EXPECT_EQ(7, backend->ops->tx_burst(backend, 1, pkts, 8));
 	EXPECT_EQ(-1, backend->ops->rx_fd(backend, 0));
 	ASSERT_EQ(0, backend->ops->software(backend, false, NULL));

@@ -38,7 +38,7 @@ MAC = "02:00:00:00:00:01"  # which NumberedLoop sends to
 BDF, OTHER_BDF = "0000:01:10.0", "0000:01:10.2"  # as relays call their devices; there are none here
 ID, OTHER = 0, 1
 SWITCHES = 50
-HARDWARE = ("direct", "shadow")
+MODES = ("direct", "shadow", "software")
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -163,31 +163,28 @@ def test_mode(scene: Scene, mode: str) -> None:
 
 
 def test_switching(scene: Scene, vm: NumberedLoop, figure: Figure) -> None:  # noqa: F811
-    """Under traffic, from anything to anything else: nothing is reordered or doubled, nothing is lost
-    while the device itself serves, and the VM's connection stays."""
+    """Under traffic, from anything to anything else: nothing is lost, reordered or doubled, and the VM's
+    connection stays. What is in the rings of the port reaches the device, and the VM, before it ends."""
     seed = int(os.environ.get("VIO4WD_SEED", time.time_ns() % 100000))
     choose = random.Random(seed)
     modes: List[str] = ["direct"]
     pauses: Dict[str, List[int]] = {}
-    lost: Dict[str, int] = {}
     for _ in range(SWITCHES):
-        mode = choose.choice([m for m in (*HARDWARE, "software") if m != modes[-1]])
+        mode = choose.choice([m for m in MODES if m != modes[-1]])
         before = vm.lost
         device = scene.mode(mode)
         assert device["mode"] == mode
         vm.progress(100, 60)
         name = f"{modes[-1]} to {mode}"
         pauses.setdefault(name, []).append(device["last_switch_us"])
-        lost[name] = lost.get(name, 0) + vm.lost - before
-        if modes[-1] in HARDWARE and mode in HARDWARE:
-            assert vm.lost == before, name
+        assert vm.lost == before, f"{name}: {vm.lost - before} frames lost (seed {seed})"
         modes.append(mode)
     figure(f"seed {seed} (VIO4WD_SEED)")
     for name, times in sorted(pauses.items()):
         times.sort()
         figure(
             f"{name}: {len(times)} times, pause {times[0] / 1e3:.1f} to {times[-1] / 1e3:.1f} ms, "
-            f"median {times[len(times) // 2] / 1e3:.1f} ms, {lost[name]} frames lost"
+            f"median {times[len(times) // 2] / 1e3:.1f} ms"
         )
 
 

@@ -122,16 +122,33 @@ static bool on_pf(const struct manager *m, const struct pci_addr *addr, const st
 
 static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
-	struct pci_addr addr;
+	struct pci_addr addrs[BOND_MEMBERS_MAX];
+	const size_t n = p->wish.has_device ? device_functions(m, pairing_target(p), addrs) : 0;
 
-	return p->wish.has_device && device_resolve(m, pairing_target(p), &addr) &&
-	       on_pf(m, &addr, pf);
+	for (size_t i = 0; i < n; i++) {
+		if (on_pf(m, &addrs[i], pf))
+			return true;
+	}
+	return false;
+}
+
+/* A member of the pairing's bond is a VF of the PF, and open or being opened. */
+static bool has_member(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+{
+	struct pci_addr addrs[BOND_MEMBERS_MAX];
+	const size_t n = bonds_functions(p, addrs);
+
+	for (size_t i = 0; i < n; i++) {
+		if (bonds_have(p, &addrs[i]) && on_pf(m, &addrs[i], pf))
+			return true;
+	}
+	return false;
 }
 
 /* The pairing has a VF of the PF, or opens one. */
 static bool has_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
-	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
+	if ((p->seen.has_pci && on_pf(m, &p->seen.pci, pf)) || has_member(m, p, pf))
 		return true;
 	/* The kernel would wait for who has it open. */
 	if (p->seen.made && wants_vf(m, p, pf))

@@ -185,7 +185,7 @@ TEST(sixty_four_ports_need_two_processes)
 
 	for (int i = 0; i < 64; i++) {
 		const struct placement_request request = { .numa_node = -1,
-							   .needs_port = true,
+							   .ports = 1,
 							   .current = -1 };
 		struct placement placement;
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a VF carries for a VM: pings, TCP, the VM's own MAC address, the VLAN of the PF."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any, Iterator, List
@@ -8,7 +9,10 @@ from typing import Any, Iterator, List
 import pytest
 from lib.daemon import Daemon
 from lib.process import run
+from lib.wait import until
+from lib.zmq11 import PortControl
 from outside import ADDRESS as OUTSIDE
+from sriov import Function, rescan
 from stack_vm import ADDRESS, MAC, StackVm
 from vf_bench import Bench, bench_of_module
 
@@ -133,3 +137,50 @@ def test_vlan_of_the_pf(scene: Scene) -> None:
     finally:
         run(["ip", "link", "set", scene.pf.netdev, "vf", 0, "vlan", 0])
     scene.vm.wait_reach(OUTSIDE)
+
+
+def test_bond(scene: Scene) -> None:
+    """Two VFs as one, made as 1.1's clients do, with a socket of their own. The one in use is pulled out, the VM
+    goes on with the other, and it is taken in again when it is back."""
+    scene.vm.close()
+    scene.pf.set_vfs(0)
+    scene.pf.set_vfs(3)
+    first, second = scene.pf.vf(1), scene.pf.vf(2)
+    drivers = [first.driver, second.driver]
+    path = scene.daemon.sockets / "bond"
+    with PortControl(scene.daemon.endpoint("port_control")) as control:
+        control.ok("add_sock", [first.bdf, second.bdf], name="net_bonding0", vhost_path=str(path))
+        assert control.ok("query_pci", vhost_path=str(path)).query_string == "net_bonding0"
+        assert control.refused("add_sock", [second.bdf], vhost_path=f"{path}-2").error_code == errno.EBUSY
+        relay = next(
+            r["id"]
+            for r in scene.daemon.rpc("status")["relays"]
+            if r["device"] == "net_bonding0"
+        )
+
+        def member(vf: Function) -> Any:
+            members = scene.daemon.relay(relay)["bond"]["members"]
+            return next(m for m in members if m["device"] == vf.bdf)
+
+        mac = scene.daemon.wait_state(relay, "listening")["device_detail"]["mac"].lower()
+        assert member(first)["in"] and member(second)["in"]
+        vm: StackVm = scene.stage.add(StackVm(scene.stage.writable_dir(), path, mac))
+        scene.daemon.wait_state(relay, "active")
+        vm.wait_reach(OUTSIDE)
+        until(lambda: member(first)["active"], "the first one carries")
+
+        first.remove()
+        until(lambda: member(second)["active"], "the other one carries")
+        vm.wait_reach(OUTSIDE)
+        seen = scene.daemon.relay(relay)
+        assert seen["state"] == "active" and f"{first.bdf} is not there" in seen["reason"], seen
+        rescan()
+        until(lambda: member(first)["in"], "it is taken in again", 20)
+        second.unbind()  # the manager binds it again
+        until(lambda: member(first)["active"], "the first one carries again")
+        vm.wait_reach(OUTSIDE)
+        until(lambda: member(second)["in"], "the other is taken in again", 20)
+
+        control.ok("remove_sock", [second.bdf])
+        assert not path.exists()
+        until(lambda: [first.driver, second.driver] == drivers, "they have their drivers again")

@@ -12,7 +12,7 @@ from lib.process import run
 from lib.wait import until
 from lib.zmq11 import PortControl
 from outside import ADDRESS as OUTSIDE
-from sriov import Function, rescan
+from sriov import Function
 from stack_vm import ADDRESS, MAC, StackVm
 from vf_bench import Bench, bench_of_module
 
@@ -140,8 +140,8 @@ def test_vlan_of_the_pf(scene: Scene) -> None:
 
 
 def test_bond(scene: Scene) -> None:
-    """Two VFs as one, made as 1.1's clients do, with a socket of their own. The one in use is pulled out, the VM
-    goes on with the other, and it is taken in again when it is back."""
+    """Two VFs as one, made as 1.1's clients do, with a socket of their own. The one in use is taken away
+    and may not be bound: the VM goes on with the other, and the first is taken in again when it may."""
     scene.vm.close()
     scene.pf.set_vfs(0)
     scene.pf.set_vfs(3)
@@ -169,12 +169,16 @@ def test_bond(scene: Scene) -> None:
         vm.wait_reach(OUTSIDE)
         until(lambda: member(first)["active"], "the first one carries")
 
-        first.remove()
+        scene.daemon.write_config(VIO4WD_EXCLUDE=[first.bdf])
+        scene.daemon.ctl("reload")
+        first.unbind()
         until(lambda: member(second)["active"], "the other one carries")
         vm.wait_reach(OUTSIDE)
+        until(lambda: "VIO4WD_EXCLUDE" in (member(first)["error"] or ""), "the reason is told")
         seen = scene.daemon.relay(relay)
-        assert seen["state"] == "active" and f"{first.bdf} is not there" in seen["reason"], seen
-        rescan()
+        assert seen["state"] == "active" and "VIO4WD_EXCLUDE" in seen["reason"], seen
+        scene.daemon.write_config(VIO4WD_EXCLUDE=None)
+        scene.daemon.ctl("reload")
         until(lambda: member(first)["in"], "it is taken in again", 20)
         second.unbind()  # the manager binds it again
         until(lambda: member(first)["active"], "the first one carries again")

@@ -120,10 +120,12 @@ static bool on_pf(const struct manager *m, const struct pci_addr *addr, const st
 	return vf_read(m->root, addr, &vf, NULL) == 0 && pci_addr_equal(&vf.pf, pf);
 }
 
-static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+/* The device, or a member of it, is a VF of the PF. */
+static bool device_on_pf(const struct manager *m, const struct devname *dev,
+			 const struct pci_addr *pf)
 {
 	struct pci_addr addrs[BOND_MEMBERS_MAX];
-	const size_t n = p->wish.has_device ? device_functions(m, pairing_target(p), addrs) : 0;
+	const size_t n = device_functions(m, dev, addrs);
 
 	for (size_t i = 0; i < n; i++) {
 		if (on_pf(m, &addrs[i], pf))
@@ -132,12 +134,20 @@ static bool wants_vf(const struct manager *m, const struct pairing *p, const str
 	return false;
 }
 
-/* A member of the pairing's bond is a VF of the PF, and open or being opened. */
+static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+{
+	return p->wish.has_device && device_on_pf(m, pairing_target(p), pf);
+}
+
+/* A member of the pairing's bond is a VF of the PF, and open or being opened; or of a bond that is
+ * being detached. */
 static bool has_member(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
 	struct pci_addr addrs[BOND_MEMBERS_MAX];
 	const size_t n = bonds_functions(p, addrs);
 
+	if (p->seen.device.kind == DEVNAME_BOND && strcmp(p->seen.device.text, p->wish.device.text))
+		return device_on_pf(m, &p->seen.device, pf);
 	for (size_t i = 0; i < n; i++) {
 		if (bonds_have(p, &addrs[i]) && on_pf(m, &addrs[i], pf))
 			return true;

@@ -145,11 +145,14 @@ int devname_parse(struct devname *dev, const char *text, struct err *err)
 const char *devname_kind_name(enum devname_kind kind)
 {
 	static const char *const names[] = {
-		[DEVNAME_PCI] = "pci",
-		[DEVNAME_PF_VF] = "vf",
-		[DEVNAME_NETDEV] = "netdev",
-		[DEVNAME_VDEV] = "vdev",
+		[DEVNAME_PCI] = "pci",	 [DEVNAME_PF_VF] = "vf",  [DEVNAME_NETDEV] = "netdev",
+		[DEVNAME_VDEV] = "vdev", [DEVNAME_BOND] = "bond",
 	};
 
 	return names[kind];
+}
+
+const char *devname_label(const struct devname *dev)
+{
+	return dev->kind == DEVNAME_BOND ? dev->driver_name : dev->text;
 }

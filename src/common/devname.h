@@ -18,6 +18,7 @@ enum devname_kind {
 	DEVNAME_PF_VF,	/* ens3.vf2, 0000:05:00.0.vf2 */
 	DEVNAME_NETDEV, /* netdev:NAME */
 	DEVNAME_VDEV,	/* vdev:NAME[,ARGS] */
+	DEVNAME_BOND,	/* several of these as one; see devname_bond.h */
 };
 
 struct devname {
@@ -26,13 +27,17 @@ struct devname {
 	bool pf_is_pci;	      /* DEVNAME_PF_VF: the PF is pci, else netdev */
 	unsigned int vf;      /* DEVNAME_PF_VF */
 	char netdev[16];      /* DEVNAME_NETDEV; DEVNAME_PF_VF unless pf_is_pci (IFNAMSIZ) */
-	char driver_name[64]; /* DEVNAME_VDEV: "net_null0" */
-	char driver_args[DEVNAME_MAX]; /* DEVNAME_VDEV: "copy=1" or "" */
-	char text[DEVNAME_MAX];	       /* canonical spelling of the whole, shown to users */
+	char driver_name[64]; /* DEVNAME_VDEV: "net_null0"; DEVNAME_BOND: "net_bonding0" */
+	/* DEVNAME_VDEV: "copy=1" or ""; DEVNAME_BOND: the members, with a blank between them */
+	char driver_args[DEVNAME_MAX];
+	unsigned int mode;	/* DEVNAME_BOND: 0 to 6 */
+	char text[DEVNAME_MAX]; /* canonical spelling of the whole, shown to users */
 };
 
 /* Returns 0 or -EINVAL with the reason and the forms that are allowed. */
 int devname_parse(struct devname *dev, const char *text, struct err *err);
-const char *devname_kind_name(enum devname_kind kind); /* "pci", "vf", "netdev", "vdev" */
+/* What messages call it: the text, of a bond its name. */
+const char *devname_label(const struct devname *dev);
+const char *devname_kind_name(enum devname_kind kind); /* as "pci" */
 
 #endif

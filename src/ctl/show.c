@@ -64,6 +64,27 @@ static void print_masked(json_object *masked)
 	line("", "relay lacks: %s", masked_by(masked, "relay", buf, sizeof(buf)));
 }
 
+static void print_bond(json_object *bond)
+{
+	json_object *members = json_at(bond, "members");
+
+	if (!bond)
+		return;
+	line("bond", "mode %s (%s)", json_text(bond, "mode"), json_text(bond, "mode_name"));
+	for (size_t i = 0; i < json_length(members); i++) {
+		json_object *member = json_object_array_get_idx(members, i);
+		const char *error = json_at(member, "error") ? json_text(member, "error") : NULL;
+
+		line(i ? "" : "members", "%s: %s", json_text(member, "device"),
+		     error			   ? error
+		     : !json_flag(member, "there") ? "not there"
+		     : !json_flag(member, "in")	   ? "being opened"
+		     : !json_flag(member, "link")  ? "no link"
+		     : json_flag(member, "active") ? "active"
+						   : "backup");
+	}
+}
+
 static void print_relay(json_object *relay)
 {
 	char buf[600];
@@ -77,6 +98,7 @@ static void print_relay(json_object *relay)
 		line("address", "%s", json_text(relay, "address"));
 	line("backend", "%s (wanted: %s)", json_text(relay, "backend"),
 	     json_text(relay, "backend_wanted"));
+	print_bond(json_at(relay, "bond"));
 	print_vdpa(json_at(relay, "vdpa"));
 	print_masked(json_at(relay, "masked"));
 	if (json_at(relay, "interface"))

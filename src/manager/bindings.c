@@ -377,7 +377,17 @@ static bool is_on_uio_driver(const struct binding *binding)
 	       !strcmp(vf.driver, binding->all->m->cfg->uio_driver);
 }
 
-static struct binding *surplus(struct bindings *b, int owner, const struct pci_addr *keep)
+static bool is_kept(const struct binding *binding, const struct pci_addr *keep, size_t n_keep)
+{
+	for (size_t i = 0; i < n_keep; i++) {
+		if (pci_addr_equal(&keep[i], &binding->addr))
+			return true;
+	}
+	return false;
+}
+
+static struct binding *surplus(struct bindings *b, int owner, const struct pci_addr *keep,
+			       size_t n_keep)
 {
 	for (struct binding *binding = b->first; binding; binding = binding->next) {
 		if (binding->owner != owner || !binding->recorded || binding->phase != IDLE)
@@ -386,7 +396,7 @@ static struct binding *surplus(struct bindings *b, int owner, const struct pci_a
 			return binding;
 		if (binding->failed && owner == BINDING_BY_CONFIG)
 			continue;
-		if (keep && pci_addr_equal(keep, &binding->addr))
+		if (is_kept(binding, keep, n_keep))
 			continue;
 		if (!wanted_by_config(binding))
 			return binding;
@@ -397,9 +407,9 @@ static struct binding *surplus(struct bindings *b, int owner, const struct pci_a
 	return NULL;
 }
 
-bool bindings_surplus(struct bindings *b, int owner, const struct pci_addr *keep)
+bool bindings_surplus(struct bindings *b, int owner, const struct pci_addr *keep, size_t n_keep)
 {
-	return surplus(b, owner, keep) != NULL;
+	return surplus(b, owner, keep, n_keep) != NULL;
 }
 
 static void run_restore(struct job *job)
@@ -435,10 +445,10 @@ static void on_renounced(void *userdata)
 		submit(binding, RESTORING, run_restore, restore_done);
 }
 
-int bindings_give_back(struct bindings *b, int owner, const struct pci_addr *keep,
+int bindings_give_back(struct bindings *b, int owner, const struct pci_addr *keep, size_t n_keep,
 		       binding_done_fn done, void *userdata, struct err *err)
 {
-	struct binding *binding = surplus(b, owner, keep);
+	struct binding *binding = surplus(b, owner, keep, n_keep);
 
 	if (!binding)
 		return err_set(err, -EAGAIN, "device", "nothing to give back");

@@ -42,13 +42,14 @@ int bindings_take(struct bindings *bindings, const struct pci_addr *addr, int ow
 		  const char *driver, binding_done_fn done, void *userdata, struct err *err);
 
 /*
- * Something that owner has to give back, because it is not *keep (NULL: nothing is kept) or is
+ * Something that owner has to give back, because it is none of the n_keep in keep or is
  * gone. What the configuration wants bound is no longer owner's, but stays as it is.
  */
-bool bindings_surplus(struct bindings *bindings, int owner, const struct pci_addr *keep);
+bool bindings_surplus(struct bindings *bindings, int owner, const struct pci_addr *keep,
+		      size_t n_keep);
 /* Puts one such VF back as it was; returns as bindings_take does. */
 int bindings_give_back(struct bindings *bindings, int owner, const struct pci_addr *keep,
-		       binding_done_fn done, void *userdata, struct err *err);
+		       size_t n_keep, binding_done_fn done, void *userdata, struct err *err);
 
 /* Work on a VF of this PF is under way. */
 bool bindings_busy(const struct bindings *bindings, const struct pci_addr *pf);

@@ -86,6 +86,8 @@ void device_look(const char *root, const struct devname *dev, struct device_fact
 	case DEVNAME_VDEV:
 		facts->present = true;
 		break;
+	case DEVNAME_BOND: /* its members are looked at */
+		break;
 	}
 }
 

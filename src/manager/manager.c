@@ -314,7 +314,9 @@ void manager_stop(struct manager *m)
 	m->phase = MANAGER_STOPPING;
 	notify_send("STOPPING=1");
 	for (unsigned int id = 0; m->pairings && id < m->max_relays; id++) {
-		if (m->pairings[id].seen.has_pci)
+		struct pci_addr addrs[BOND_MEMBERS_MAX];
+
+		if (m->pairings[id].seen.has_pci || bonds_functions(&m->pairings[id], addrs))
 			deadline = STOP_DEADLINE_HARDWARE_US;
 		pairing_fini(&m->pairings[id]);
 	}

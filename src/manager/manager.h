@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "common/config.h"
+#include "manager/bonds.h"
 #include "manager/netlinks.h"
 #include "manager/pairing.h"
 #include "manager/relay_process.h"
@@ -45,8 +46,9 @@ struct pairing_extra { /* what the manager keeps beside a pairing, same index */
 	struct socket_identity socket;
 	enum pairing_state logged;
 	uint64_t attached_us; /* when the last attach step began */
-	struct own_vf own;    /* the wished VF as it was when it was there */
-	bool auto_there;      /* the VF that VIO4WD_AUTO_VFS has for this id */
+	struct bond bond;
+	struct own_vf own; /* the wished VF as it was when it was there */
+	bool auto_there;   /* the VF that VIO4WD_AUTO_VFS has for this id */
 	/* Of an attached vDPA device, as the relay has told last: */
 	char mode[16];
 	char mode_reason[POLICY_TEXT_MAX];
@@ -123,6 +125,13 @@ void manager_take_mode(struct pairing *p, const char *mode, const char *reason);
 /* manager_device.c: the devices of pairings. */
 /* The PCI function that a name stands for now. */
 bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr);
+/* The functions that a device is now: none, one, or those of a bond's members; returns how many. */
+size_t device_functions(const struct manager *m, const struct devname *dev,
+			struct pci_addr addrs[BOND_MEMBERS_MAX]);
+/* One of these is addr. */
+bool device_has_function(const struct manager *m, const struct devname *dev,
+			 const struct pci_addr *addr);
+/* They are one device; of a bond: they have one in common. */
 bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b);
 /* The device as clients of 1.1 know it: a VF by its PCI address, whatever its name, and what stands
  * in for it by that one's, where the packets are. Returns
@@ -143,14 +152,16 @@ void env_look(struct pairing *p);
 /* relays.c: the processes as a whole. */
 extern const struct relay_events manager_relay_events;
 int relays_start(struct manager *m, struct err *err);
-/* The process that serves p or has to; NULL with a reason when there can be none. p->move is set
- * when the endpoint must leave its process first. */
-struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
+/* The process that serves p, with so many DPDK ports for its device, or has to; NULL with a reason
+ * when there can be none. p->move is set when the endpoint must leave its process first. */
+struct relay *relays_place(struct manager *m, struct pairing *p, unsigned int ports, int numa_node,
 			   struct err *err);
 /* At the end of a stop that has taken too long. */
 void relays_abandon(struct manager *m);
 /* Some process was found running and has not told yet what it serves. */
 bool relays_unknown(const struct manager *m);
+/* How many DPDK ports of a relay process a device takes. */
+unsigned int relays_ports_of(const struct devname *dev);
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,
 			  const struct pairing *except);
 unsigned int relays_endpoints(const struct manager *m, const struct relay *relay);
@@ -170,6 +181,13 @@ void wishes_reload(struct manager *m, const struct config *before);
 /* The name users see (the alias where there is one) and the device behind it. */
 int wishes_device(const struct manager *m, const char *text, struct pairing_wish *wish,
 		  struct err *err);
+/* The same for a bond of devices, each called by any of its names. */
+int wishes_bond(const struct manager *m, const char *name, unsigned int mode,
+		const char *const *members, size_t n, struct pairing_wish *wish, struct err *err);
+/* The same for the device that is to be taken from p: it may be called by any of its names, and a
+ * bond by its own or by one of its members'. */
+int wishes_device_of(const struct manager *m, const struct pairing *p, const char *text,
+		     struct pairing_wish *wish, struct err *err);
 bool wishes_pin_is_worker(const struct manager *m, int cpu);
 
 /* saving.c: operations are answered when what they changed is on disk. */

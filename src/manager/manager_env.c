@@ -136,6 +136,8 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		log_error("relay %u: %s: %s", p->id, pairing_step_name(step), err->text);
 	if (!err->code && step == STEP_ENDPOINT_ADD)
 		after_endpoint_add(m, p);
+	if (!err->code && (step == STEP_ATTACH || step == STEP_MEMBERS))
+		bonds_told(p, json_get_member(result, "members", json_type_array), true);
 	if (!err->code && step == STEP_ATTACH) {
 		log_attached(p, result);
 		if (p->step_backend == POLICY_VDPA)
@@ -159,8 +161,8 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 static int call(struct pairing *p, const char *method, json_object *params, const int *fds,
 		size_t n_fds, rpc_done_fn done, struct err *err)
 {
-	const bool device =
-		p->step == STEP_ATTACH || p->step == STEP_DETACH || p->step == STEP_MODE;
+	const bool device = p->step == STEP_ATTACH || p->step == STEP_DETACH ||
+			    p->step == STEP_MODE || p->step == STEP_MEMBERS;
 	const int rc =
 		relay_call(p->seen.relay, method, params, fds, n_fds,
 			   device ? RELAY_DEVICE_TIMEOUT_MS : RELAY_CALL_TIMEOUT_MS, done, p);
@@ -179,19 +181,19 @@ static int place(struct pairing *p, struct err *err)
 {
 	struct manager *m = manager_of(p);
 	struct device_facts facts = { .numa_node = -1 };
-	bool needs_port = false;
+	unsigned int ports = 0;
 	struct relay *relay;
 
 	if (p->wish.has_device) {
 		pairing_decide_target(p, NULL);
 		device_look(m->root, pairing_target(p), &facts);
-		needs_port = p->decision.needs_port;
+		ports = p->decision.needs_port ? relays_ports_of(pairing_target(p)) : 0;
 	}
 	/* A process that is being taken over may have it already. */
 	if (!p->seen.relay && relays_unknown(m))
 		return err_set(err, -EAGAIN, "relay",
 			       "waiting until a running relay process says what it serves");
-	relay = relays_place(m, p, needs_port, facts.numa_node, err);
+	relay = relays_place(m, p, ports, facts.numa_node, err);
 	if (!relay)
 		return err->code;
 	if (p->move)
@@ -272,6 +274,8 @@ static json_object *attach_params(const struct pairing *p, const struct device_f
 	case DEVNAME_NETDEV:
 		json_put_text(params, "netdev", dev->netdev);
 		break;
+	case DEVNAME_BOND: /* bonds_params() has what it consists of */
+		break;
 	case DEVNAME_PCI:
 	case DEVNAME_PF_VF:
 		json_put_text(params, "pci", pci_addr_format(&facts->pci, pci));
@@ -298,6 +302,27 @@ static unsigned int packet_sockets(const struct manager *m)
 	return workers < PACKET_SOCKETS_MAX ? workers : PACKET_SOCKETS_MAX;
 }
 
+/* A call about the bond's members. */
+static int call_bond(struct pairing *p, const char *method, json_object *params, struct err *err)
+{
+	int rc = bonds_params(p, params, err);
+
+	if (rc == 0)
+		return call(p, method, params, NULL, 0, step_done, err);
+	json_object_put(params);
+	return rc;
+}
+
+/* Its devices are looked after one by one. */
+static int start_attach_bond(struct pairing *p, struct err *err)
+{
+	static const struct device_facts none;
+
+	p->step_has_pci = false;
+	manager_extra(p)->attached_us = manager_now_us(manager_of(p));
+	return call_bond(p, "attach", attach_params(p, &none, ""), err);
+}
+
 static int start_attach(struct pairing *p, struct err *err)
 {
 	struct manager *m = manager_of(p);
@@ -310,6 +335,8 @@ static int start_attach(struct pairing *p, struct err *err)
 	rc = place(p, err);
 	if (rc)
 		return rc;
+	if (pairing_target(p)->kind == DEVNAME_BOND)
+		return start_attach_bond(p, err);
 	device_look(m->root, pairing_target(p), &facts);
 	if (!facts.present)
 		return device_missing(pairing_target(p), err);
@@ -358,6 +385,8 @@ static int start_bind(struct pairing *p, struct err *err)
 	if (relays_unknown(m))
 		return err_set(err, -EAGAIN, "relay",
 			       "waiting until a running relay process says what it serves");
+	if (pairing_target(p)->kind == DEVNAME_BOND)
+		return bonds_start_bind(p, err);
 	device_look(m->root, pairing_target(p), &facts);
 	if (!facts.present)
 		return device_missing(pairing_target(p), err);
@@ -453,16 +482,16 @@ static int start_mode(struct pairing *p, struct err *err)
 static int start_release(struct pairing *p, struct err *err)
 {
 	struct manager *m = manager_of(p);
-	struct device_facts facts = { 0 };
+	struct pci_addr keep[BOND_MEMBERS_MAX];
+	size_t n_keep = 0;
 
 	/* A relay may have it open still. */
 	if (relays_unknown(m))
 		return err_set(err, -EAGAIN, "relay",
 			       "waiting until a running relay process says what it serves");
 	if (p->wish.has_device)
-		device_look(m->root, pairing_target(p), &facts);
-	return bindings_give_back(m->bindings, p->id, facts.is_pci ? &facts.pci : NULL,
-				  binding_done, p, err);
+		n_keep = device_functions(m, pairing_target(p), keep);
+	return bindings_give_back(m->bindings, (int)p->id, keep, n_keep, binding_done, p, err);
 }
 
 static int start_pin(struct pairing *p, struct err *err)
@@ -499,6 +528,8 @@ static int env_start(struct pairing *p, enum pairing_step step, struct err *err)
 		return start_unprovision(p, err);
 	case STEP_ATTACH:
 		return start_attach(p, err);
+	case STEP_MEMBERS:
+		return call_bond(p, "members", json_id(p->id), err);
 	case STEP_MODE:
 		return start_mode(p, err);
 	case STEP_NONE:

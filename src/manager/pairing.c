@@ -39,6 +39,7 @@ static const char *const step_names[] = {
 	[STEP_BIND] = "bind",
 	[STEP_PROVISION] = "make vDPA device",
 	[STEP_ATTACH] = "attach",
+	[STEP_MEMBERS] = "change members",
 	[STEP_MODE] = "change mode",
 };
 
@@ -228,6 +229,8 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 	if (attached && p->seen.backend == POLICY_VDPA &&
 	    p->seen.mode_told != (int)wished_mode(p, now_us))
 		return unless_held(p, STEP_MODE, now_us);
+	if (attached && p->seen.members_differ)
+		return unless_held(p, p->seen.ready ? STEP_MEMBERS : STEP_BIND, now_us);
 	if (p->wish.has_device && !attached && p->seen.present && now_us >= p->rest_until_us)
 		return unless_held(p, opening_step(p), now_us);
 	return STEP_NONE;
@@ -236,8 +239,9 @@ enum pairing_step pairing_next_step(const struct pairing *p, uint64_t now_us)
 const struct pairing_failure *pairing_failure(const struct pairing *p)
 {
 	static const enum pairing_step order[] = {
-		STEP_ENDPOINT_ADD, STEP_BIND,	 STEP_PROVISION,       STEP_ATTACH, STEP_DETACH,
-		STEP_UNPROVISION,  STEP_RELEASE, STEP_ENDPOINT_REMOVE, STEP_MODE,   STEP_PIN
+		STEP_ENDPOINT_ADD, STEP_BIND,	     STEP_PROVISION, STEP_ATTACH,
+		STEP_DETACH,	   STEP_UNPROVISION, STEP_RELEASE,   STEP_ENDPOINT_REMOVE,
+		STEP_MEMBERS,	   STEP_MODE,	     STEP_PIN
 	};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
@@ -306,9 +310,12 @@ void pairing_reason(const struct pairing *p, char *buf, size_t size)
 	else if (p->state == PAIRING_ABSENT)
 		snprintf(buf, size, "%s does not exist yet; it is attached when it appears (%s)",
 			 p->wish.name,
-			 p->wish.device.kind == DEVNAME_NETDEV
+			 p->wish.device.kind == DEVNAME_BOND ? "none of its members is there"
+			 : p->wish.device.kind == DEVNAME_NETDEV
 				 ? "`ip link` shows the interfaces that there are"
 				 : "`vio4wdctl vf list` shows the VFs that there are");
+	else if (p->seen.device.text[0] && p->seen.members[0])
+		snprintf(buf, size, "%s", p->seen.members);
 	else if (p->seen.device.text[0] && !p->seen.link)
 		snprintf(buf, size, "%s has no link", pairing_target_name(p));
 	else if (pairing_has_stand_in(p))
@@ -417,7 +424,7 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 {
 	switch (step) {
 	case STEP_DETACH:
-		pairing_note(p, "%s detached", p->seen.device.text);
+		pairing_note(p, "%s detached", devname_label(&p->seen.device));
 		if (p->seen.backend == POLICY_VDPA && (p->seen.device_error[0] || !p->seen.present))
 			p->vdpa_lost = true;
 		if (p->seen.device_error[0] && p->seen.has_pci)
@@ -432,7 +439,7 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		p->seen.held = false;
 		break;
 	case STEP_BIND:
-		pairing_note(p, "%s bound for the relay", p->step_device.text);
+		pairing_note(p, "%s bound for the relay", devname_label(&p->step_device));
 		break;
 	case STEP_PROVISION:
 		pairing_note(p, "vDPA device made on %s", p->step_device.text);
@@ -440,6 +447,8 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 	case STEP_MODE:
 		p->seen.mode_told = p->step_mode;
 		break;
+	case STEP_MEMBERS:
+		break; /* noted one by one */
 	case STEP_ENDPOINT_REMOVE:
 		pairing_note(p, "socket %s removed", p->seen.socket);
 		p->seen.socket[0] = '\0';
@@ -457,7 +466,7 @@ static void step_succeeded(struct pairing *p, enum pairing_step step)
 		memcpy(p->seen.pin, p->step_pin, sizeof(p->seen.pin));
 		break;
 	case STEP_ATTACH:
-		pairing_note(p, "%s attached", p->step_device.text);
+		pairing_note(p, "%s attached", devname_label(&p->step_device));
 		p->seen.device = p->step_device;
 		p->seen.backend = p->step_backend;
 		/* How it begins is the relay's choice, as for 'auto'. */
@@ -497,7 +506,7 @@ void pairing_step_done(struct pairing *p, const struct err *err)
 			err_set(&crash, -ECONNRESET, "attach",
 				"%s: the relay process ended while it opened the device; its log "
 				"says why",
-				p->step_device.text);
+				devname_label(&p->step_device));
 			step_failed(p, step, &crash);
 		}
 	} else {
@@ -553,7 +562,7 @@ void pairing_device(struct pairing *p, bool link, const char *error)
 	p->seen.link = link;
 	if (error && !p->seen.device_error[0]) {
 		snprintf(p->seen.device_error, sizeof(p->seen.device_error), "%s", error);
-		pairing_note(p, "%s: %s", p->seen.device.text, error);
+		pairing_note(p, "%s: %s", devname_label(&p->seen.device), error);
 	}
 	pairing_run(p);
 }
@@ -581,6 +590,8 @@ static void set_alarm(struct pairing *p, uint64_t now)
 		at = p->rest_until_us;
 	if (p->stable_at_us > now && (!at || p->stable_at_us < at))
 		at = p->stable_at_us;
+	if (p->seen.members_at_us > now && (!at || p->seen.members_at_us < at))
+		at = p->seen.members_at_us;
 	if (p->own_at_us > now && (!at || p->own_at_us < at))
 		at = p->own_at_us;
 	p->env->wake_at(p, at);

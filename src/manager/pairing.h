@@ -60,7 +60,8 @@ enum pairing_step {
 	STEP_BIND,	/* the device gets the driver that a relay can use */
 	STEP_PROVISION, /* a vDPA device is made on it */
 	STEP_ATTACH,
-	STEP_MODE, /* the relay is told who serves the rings of a vDPA device */
+	STEP_MEMBERS, /* of a bond: those come in and go that can and have to */
+	STEP_MODE,    /* the relay is told who serves the rings of a vDPA device */
 };
 #define N_STEPS (STEP_MODE + 1)
 
@@ -104,7 +105,12 @@ struct pairing_seen {
 	bool made;	   /* there is a vDPA device for this pairing */
 	bool made_here;	   /* it is on the wished device */
 	bool made_right;   /* and its character device may be opened by who is to open it */
-	bool held;	   /* the driver of some other device was changed for this pairing */
+	/* Of an attached bond: */
+	bool members_differ;		/* one has to be put in or taken out */
+	uint64_t members_at_us;		/* one that has failed is tried again; 0: none */
+	const struct err *member_error; /* of one that is there and failed; NULL: none */
+	char members[300];		/* what is wrong with them, for users; "": nothing */
+	bool held; /* the driver of some other device was changed for this pairing */
 	bool link;
 	bool vm;
 };
@@ -135,8 +141,9 @@ struct pairing_env {
 	int (*start)(struct pairing *p, enum pairing_step step, struct err *err);
 	/* May this be added? Looks at the other pairings: a device or path is served once. */
 	int (*admit)(struct pairing *p, const struct pairing_op *op, struct err *err);
-	/* Finds out p->seen.own, present, absent, ready, made, made_here, made_right and held,
-	 * and p->seen.device_error of an attached device. p->decision is for pairing_target(). */
+	/* Finds out p->seen.own, present, members_differ and what follows it, absent, ready, made,
+	 * made_here, made_right and held, and p->seen.device_error of an attached device.
+	 * p->decision is for pairing_target(). */
 	void (*look)(struct pairing *p);
 	/* A spare that can stand in for the wished device now. NULL: there are no spares. */
 	bool (*find_spare)(struct pairing *p, struct devname *spare);

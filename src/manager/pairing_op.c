@@ -296,10 +296,14 @@ static int check(struct pairing *p, struct pairing_op *op, struct err *err)
 		if (pairing_is_handed_out(p) && p->step == STEP_NONE && !p->seen.socket[0])
 			return 1;
 		if (attached && !strcmp(p->seen.device.text, pairing_target(p)->text) &&
-		    !p->seen.device_error[0] && p->step == STEP_NONE)
+		    !p->seen.device_error[0] && p->step == STEP_NONE && !p->seen.member_error)
 			return 1;
 		if (op->keep_failed)
 			return 1;
+		if (p->seen.member_error) {
+			*err = *p->seen.member_error;
+			return err->code;
+		}
 		rc = failure_to_open(p, err);
 		if (rc)
 			return rc;

@@ -131,7 +131,7 @@ bool pairing_choose_device(struct pairing *p)
 		p->own_at_us = 0;
 		return true;
 	}
-	if (!p->wish.has_device || p->wish.handed_out)
+	if (!p->wish.has_device || p->wish.handed_out || p->wish.device.kind == DEVNAME_BOND)
 		return false;
 	/* An earlier manager has chosen it, and the relay has it. */
 	if (adopted && strcmp(p->seen.device.text, p->wish.device.text) &&

@@ -4,7 +4,7 @@
 
 static bool can_serve(const struct placement_process *p, const struct placement_request *request)
 {
-	return !request->needs_port || p->ports < p->max_ports;
+	return p->ports + request->ports <= p->max_ports || !request->ports;
 }
 
 /* Least ports first, then least endpoints, then the lowest number: the first fills up last only

@@ -4,7 +4,7 @@
  * Which relay process serves an endpoint: a pure function, tested by table. There is one process
  * for each NUMA node with worker CPUs, and a further one on a node when the DPDK ports of those
  * that are there are in use. Endpoints without a device, and devices that are served without DPDK,
- * take no port.
+ * take no port; a bond takes one more than it has members.
  */
 #ifndef VIO4WD_MANAGER_PLACEMENT_H
 #define VIO4WD_MANAGER_PLACEMENT_H
@@ -21,9 +21,9 @@ struct placement_process {
 };
 
 struct placement_request {
-	int numa_node;	 /* of the CPUs it is pinned to, else of the device; -1: neither */
-	bool needs_port; /* one of the process's DPDK ports */
-	int current;	 /* number of the process that has the endpoint, -1: none */
+	int numa_node;	    /* of the CPUs it is pinned to, else of the device; -1: neither */
+	unsigned int ports; /* of the process's DPDK ports that the device takes; 0: none */
+	int current;	    /* number of the process that has the endpoint, -1: none */
 };
 
 enum placement_action { PLACEMENT_STAY, PLACEMENT_USE, PLACEMENT_NEW };

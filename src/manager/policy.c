@@ -7,7 +7,10 @@
 
 static void why_not_a_function(const struct devname *dev, char *buf, size_t size)
 {
-	if (dev->kind == DEVNAME_NETDEV)
+	if (dev->kind == DEVNAME_BOND)
+		snprintf(buf, size, "%s is a bond: the relay spreads its packets over the members",
+			 dev->driver_name);
+	else if (dev->kind == DEVNAME_NETDEV)
 		snprintf(buf, size, "%s is a Linux network interface, not a VF", dev->text);
 	else
 		snprintf(buf, size, "%s is a virtual device", dev->driver_name);
@@ -72,7 +75,7 @@ static int choose(const struct policy_facts *facts, struct policy_decision *deci
 	else if (missing && facts->wanted == CONFIG_BACKEND_VDPA)
 		return err_set(err, -EOPNOTSUPP, "backend",
 			       "%s cannot be served by vDPA: %s; use the backend 'auto' or 'sw'",
-			       facts->device->text, decision->missing);
+			       devname_label(facts->device), decision->missing);
 	else if (missing)
 		snprintf(reason, size, "software: %s", decision->missing);
 	else

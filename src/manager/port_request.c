@@ -8,36 +8,75 @@
 
 #include "common/text.h"
 
-#include "common/text.h"
-
 typedef Virtioforwarder__PortControlRequest Message;
 
 #define OP(name) VIRTIOFORWARDER__PORT_CONTROL_REQUEST__OP__##name
 
-static int take_address(const Message *message, struct port_request *request, struct err *err)
+static int take_address(const Virtioforwarder__PortControlRequest__PciAddress *in,
+			struct devname *dev, struct err *err)
 {
-	const Virtioforwarder__PortControlRequest__PciAddress *in;
-	struct pci_addr addr;
-
-	if (message->n_pci_addrs > PORT_REQUEST_BOND_MAX)
-		return err_set(err, -E2BIG, "pci_addrs", "%zu addresses: a bond has at most %d",
-			       message->n_pci_addrs, PORT_REQUEST_BOND_MAX);
-	if (message->n_pci_addrs > 1)
-		return err_set(err, -EOPNOTSUPP, "bond not supported",
-			       "bonds are not supported by this version");
-	if (message->name && *message->name && !message->n_pci_addrs)
-		return err_set(err, -EOPNOTSUPP, "bond not supported",
-			       "'%.64s': bonds are not supported by this version", message->name);
-	if (!message->n_pci_addrs)
-		return 0;
-	in = message->pci_addrs[0];
 	if (in->bus > 0xff || in->slot > 0x1f || in->function > 7)
 		return err_set(err, -EINVAL, "pci_addrs", "%x:%x:%x.%x is no PCI address",
 			       in->domain, in->bus, in->slot, in->function);
-	addr = (struct pci_addr){ in->domain, in->bus, in->slot, in->function };
-	pci_addr_format(&addr, request->device);
-	request->has_device = true;
+	dev->kind = DEVNAME_PCI;
+	dev->pci = (struct pci_addr){ in->domain, (uint8_t)in->bus, (uint8_t)in->slot,
+				      (uint8_t)in->function };
+	pci_addr_format(&dev->pci, dev->text);
 	return 0;
+}
+
+static bool has_name(const Message *message)
+{
+	return message->name && *message->name;
+}
+
+/* A device of several addresses, which has a name. */
+static int take_bond(const Message *message, struct port_request *request, struct err *err)
+{
+	struct devname members[BOND_MEMBERS_MAX] = { 0 }, bond;
+	int rc = 0;
+
+	if (!has_name(message))
+		return err_set(err, -EINVAL, "bond name",
+			       "several addresses are a bond, and it needs a name, as "
+			       "in " BOND_PREFIX "0");
+	if (message->n_pci_addrs > BOND_MEMBERS_MAX)
+		return err_set(err, -E2BIG, "pci_addrs", "%zu addresses: a bond has at most %d",
+			       message->n_pci_addrs, BOND_MEMBERS_MAX);
+	for (size_t i = 0; i < message->n_pci_addrs && !rc; i++)
+		rc = take_address(message->pci_addrs[i], &members[i], err);
+	if (!rc)
+		rc = devname_bond_make(&bond, message->name, message->mode, members,
+				       message->n_pci_addrs, err);
+	if (!rc)
+		snprintf(request->device, sizeof(request->device), "%s", bond.text);
+	return rc;
+}
+
+static int take_device(const Message *message, struct port_request *request, struct err *err)
+{
+	const bool adds = message->op == OP(ADD) || message->op == OP(ADD_SOCK);
+	struct devname dev = { 0 };
+	int rc = 0;
+
+	if (!message->n_pci_addrs && !has_name(message))
+		return 0;
+	if (has_name(message)) {
+		rc = devname_bond_check_name(message->name, err);
+		if (rc < 0)
+			return rc;
+	}
+	request->has_device = true;
+	if (adds && (message->n_pci_addrs > 1 || has_name(message)))
+		return take_bond(message, request, err);
+	/* What is there goes by its name, or by any address of it. */
+	if (has_name(message)) {
+		snprintf(request->device, sizeof(request->device), "%s", message->name);
+		return 0;
+	}
+	rc = take_address(message->pci_addrs[0], &dev, err);
+	snprintf(request->device, sizeof(request->device), "%s", dev.text);
+	return rc;
 }
 
 static int take_path(const Message *message, struct port_request *request, struct err *err)
@@ -92,7 +131,7 @@ int port_request_check(const Message *message, const struct port_request_facts *
 		return err_set(err, -EBADMSG, "malformed request", "not a PortControlRequest");
 	request->op = message->op;
 	request->conditional = message->conditional;
-	rc = take_address(message, request, err);
+	rc = take_device(message, request, err);
 	if (!rc)
 		rc = take_path(message, request, err);
 	if (rc)

@@ -10,18 +10,17 @@
 #include <stdbool.h>
 
 #include "common/config.h"
+#include "common/devname_bond.h"
 #include "common/err.h"
 #include "common/pci_addr.h"
 #include "wire/virtioforwarder.pb-c.h"
-
-#define PORT_REQUEST_BOND_MAX 8
 
 struct port_request {
 	Virtioforwarder__PortControlRequest__Op op;
 	bool conditional;
 	unsigned int id; /* ADD and REMOVE */
 	bool has_device;
-	char device[PCI_ADDR_STRLEN];
+	char device[DEVNAME_MAX]; /* an address, a bond, or, to take it away, only its name */
 	char path[CONFIG_SOCKET_PATH_MAX + 1]; /* "": not given */
 };
 

@@ -106,7 +106,8 @@ static void on_request(struct rpc_conn *conn, struct rpc_request *req, const cha
 	} else if (!strcmp(method, "device")) {
 		relay->setup->events->device(relay, id, json_get_bool(params, "link", false),
 					     json_get_text(params, "error", NULL),
-					     json_get_text(params, "mode", NULL));
+					     json_get_text(params, "mode", NULL),
+					     json_get_member(params, "members", json_type_array));
 	}
 }
 

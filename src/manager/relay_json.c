@@ -152,6 +152,7 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 		json_get_member(sampler_endpoint_json(m->sampler, id), "vm", json_type_object);
 
 	json_put_text(json, "device", p->wish.has_device ? p->wish.name : NULL);
+	json_object_object_add(json, "bond", bonds_json(p));
 	json_put_text(json, "stand_in", pairing_has_stand_in(p) ? p->stand_in.text : NULL);
 	json_put_text(json, "address",
 		      p->wish.has_device && device_resolve(m, pairing_target(p), &addr)

@@ -44,9 +44,9 @@ struct relay_events {
 	/* All it served is gone. */
 	void (*down)(struct relay *relay, const char *why);
 	void (*vm)(struct relay *relay, unsigned int id, bool connected);
-	/* mode of a vDPA device; NULL of all others. */
+	/* mode of a vDPA device, members of a bond; NULL of all others. */
 	void (*device)(struct relay *relay, unsigned int id, bool link, const char *error,
-		       const char *mode);
+		       const char *mode, json_object *members);
 	/* After relay_stop: the process has ended. */
 	void (*stopped)(struct relay *relay);
 };

@@ -16,11 +16,22 @@
 #include "manager/sampler.h"
 #include "manager/vdpas.h"
 
-static bool takes_port(const struct pairing *p)
+unsigned int relays_ports_of(const struct devname *dev)
 {
-	if (p->seen.device.text[0] && p->seen.device.kind != DEVNAME_NETDEV)
-		return true;
-	return p->wish.has_device && !p->wish.handed_out && p->wish.device.kind != DEVNAME_NETDEV;
+	struct devname members[BOND_MEMBERS_MAX];
+
+	if (dev->kind == DEVNAME_BOND)
+		return 1 + (unsigned int)devname_bond_members(dev, members);
+	return dev->kind != DEVNAME_NETDEV;
+}
+
+static unsigned int takes_ports(const struct pairing *p)
+{
+	unsigned int seen = p->seen.device.text[0] ? relays_ports_of(&p->seen.device) : 0;
+	unsigned int wished =
+		p->wish.has_device && !p->wish.handed_out ? relays_ports_of(&p->wish.device) : 0;
+
+	return seen > wished ? seen : wished;
 }
 
 unsigned int relays_ports(const struct manager *m, const struct relay *relay,
@@ -31,7 +42,8 @@ unsigned int relays_ports(const struct manager *m, const struct relay *relay,
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *p = &m->pairings[id];
 
-		n += p != except && p->seen.relay == relay && takes_port(p);
+		if (p != except && p->seen.relay == relay)
+			n += takes_ports(p);
 	}
 	return n;
 }
@@ -99,14 +111,14 @@ int relays_start(struct manager *m, struct err *err)
 	return 0;
 }
 
-struct relay *relays_place(struct manager *m, struct pairing *p, bool needs_port, int numa_node,
+struct relay *relays_place(struct manager *m, struct pairing *p, unsigned int ports, int numa_node,
 			   struct err *err)
 {
 	struct placement_process processes[MANAGER_MAX_PROCESSES];
 	const int pin_node = nodes_of_pins(m->root, p->wish.pin, N_DIRECTIONS);
 	const struct placement_request request = {
 		.numa_node = pin_node >= 0 ? pin_node : numa_node,
-		.needs_port = needs_port,
+		.ports = ports,
 		.current = p->seen.relay ? (int)p->seen.relay->number : -1,
 	};
 	struct placement placement;
@@ -174,7 +186,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 
 	if (id < 0 || id >= m->max_relays || !*socket)
 		return;
-	if (name && devname_parse(&dev, name, &err) < 0) {
+	if (name && (devname_is_bond(name) ? devname_bond_parse(&dev, name, NULL, &err)
+					   : devname_parse(&dev, name, &err)) < 0) {
 		log_warning("relay %lld: %s", (long long)id, err.text);
 		name = NULL;
 	}
@@ -183,6 +196,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		spares_keep_mac(&m->pairings[id], dev.text, json_get_text(device, "mac", NULL));
 	pairing_adopt(&m->pairings[id], relay, socket, name ? &dev : NULL, backend,
 		      json_get_bool(vm, "connected", false));
+	bonds_look(&m->pairings[id]);
+	bonds_told(&m->pairings[id], json_get_member(device, "members", json_type_array), false);
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
 			  json_get_text(device, "mode_reason", NULL));
 	if (name)
@@ -248,13 +263,15 @@ static void on_vm(struct relay *relay, unsigned int id, bool connected)
 }
 
 static void on_device(struct relay *relay, unsigned int id, bool link, const char *error,
-		      const char *mode)
+		      const char *mode, json_object *members)
 {
 	struct manager *m = manager_of(relay);
 
 	if (id >= m->max_relays || m->pairings[id].seen.relay != relay)
 		return;
 	manager_take_mode(&m->pairings[id], mode, NULL);
+	if (members)
+		bonds_told(&m->pairings[id], members, false);
 	pairing_device(&m->pairings[id], link, error);
 }
 

@@ -58,13 +58,13 @@ static bool is_taken(const struct manager *m, const struct pairing *p, const str
 {
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *other = &m->pairings[id];
-		struct pci_addr at;
 
-		if (other->wish.has_device && device_resolve(m, &other->wish.device, &at) &&
-		    pci_addr_equal(&at, addr))
+		if (other->wish.has_device && device_has_function(m, &other->wish.device, addr))
 			return true;
-		if (other != p && (stands_in(m, other, addr) ||
-				   (other->seen.has_pci && pci_addr_equal(&other->seen.pci, addr))))
+		if (other != p &&
+		    (stands_in(m, other, addr) ||
+		     (other->seen.has_pci && pci_addr_equal(&other->seen.pci, addr)) ||
+		     bonds_have(other, addr)))
 			return true;
 	}
 	return false;

@@ -222,20 +222,59 @@ static int as_param(const char *as, const char *backend, struct pairing_wish *wi
 	return 0;
 }
 
+/* {"name", "mode", "members": [device...]} */
+static int bond_param(const struct manager *m, json_object *bond, struct pairing_wish *wish,
+		      struct err *err)
+{
+	json_object *list = json_get_member(bond, "members", json_type_array);
+	const size_t n = list ? json_object_array_length(list) : 0;
+	const char *name, *members[BOND_MEMBERS_MAX];
+	unsigned int mode = BOND_MODE_DEFAULT;
+	int rc = param_text(bond, "name", &name, err);
+
+	if (!rc && json_object_object_get_ex(bond, "mode", NULL))
+		rc = param_uint(bond, "mode", BOND_MODE_MAX, &mode, err);
+	if (!rc)
+		rc = devname_bond_check_name(name, err);
+	if (!rc)
+		rc = devname_bond_check_count(name, n, err);
+	for (size_t i = 0; i < n && !rc; i++) {
+		json_object *member = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(member, json_type_string))
+			return err_set(err, -EINVAL, "parameters",
+				       "'members' has something in it that is no text");
+		members[i] = json_object_get_string(member);
+	}
+	return rc ? rc : wishes_bond(m, name, mode, members, n, wish, err);
+}
+
+/* What is to be attached: "device", or the parts of a bond. */
+static int device_param(const struct manager *m, json_object *params, struct pairing_wish *wish,
+			struct err *err)
+{
+	json_object *bond = json_get_member(params, "bond", json_type_object);
+	const char *device;
+	int rc;
+
+	if (bond)
+		return bond_param(m, bond, wish, err);
+	rc = param_text(params, "device", &device, err);
+	return rc ? rc : wishes_device(m, device, wish, err);
+}
+
 static int do_add(struct manager *m, struct rpc_request *req, json_object *params, struct err *err)
 {
 	struct pairing_op op = { .kind = OP_ADD, .accept_absent = true, .make_socket = true };
-	const char *device, *backend = NULL, *as = NULL;
+	const char *backend = NULL, *as = NULL;
 	unsigned int id;
 	int rc;
 
 	rc = param_uint(params, "id", m->max_relays - 1, &id, err);
 	if (!rc)
-		rc = param_text(params, "device", &device, err);
-	if (!rc)
 		rc = param_optional_text(params, "as", &as, err);
 	if (!rc)
-		rc = wishes_device(m, device, &op.wish, err);
+		rc = device_param(m, params, &op.wish, err);
 	if (!rc)
 		rc = config_socket_path(m->cfg, id, op.wish.socket, err);
 	if (!rc)
@@ -303,7 +342,7 @@ static int do_remove(struct manager *m, struct rpc_request *req, json_object *pa
 		rc = param_optional_text(params, "device", &device, err);
 	if (!rc && device) {
 		op.check_name = true;
-		rc = wishes_device(m, device, &op.wish, err);
+		rc = wishes_device_of(m, &m->pairings[id], device, &op.wish, err);
 	}
 	return rc ? rc : submit(m, id, &op, req, false, err);
 }

@@ -41,14 +41,21 @@ static void op_done(struct pairing *p, const struct err *err, void *userdata)
 	reply(userdata, err, NULL);
 }
 
+static bool has_device(const struct manager *m, const struct pairing *p, const char *device)
+{
+	struct pairing_wish wish = { 0 };
+
+	return p->wish.has_device && wishes_device_of(m, p, device, &wish, NULL) == 0 &&
+	       !strcmp(p->wish.device.text, wish.device.text);
+}
+
 /* The relay that has this socket or, without a path, this device. */
-static struct pairing *find(const struct manager *m, const char *path, const struct devname *device)
+static struct pairing *find(const struct manager *m, const char *path, const char *device)
 {
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		struct pairing *p = &m->pairings[id];
 
-		if (*path ? !strcmp(p->wish.socket, path)
-			  : p->wish.has_device && device_is_same(m, &p->wish.device, device))
+		if (*path ? !strcmp(p->wish.socket, path) : has_device(m, p, device))
 			return p;
 	}
 	return NULL;
@@ -81,7 +88,7 @@ static int query(struct manager *m, struct zmq_request *req, const struct port_r
 
 /* Which relay an operation is about; NULL with code 0: nothing is to be done. */
 static struct pairing *choose(struct manager *m, const struct port_request *request,
-			      const struct pairing_op *op, struct err *err)
+			      struct err *err)
 {
 	struct pairing *p;
 
@@ -95,10 +102,10 @@ static struct pairing *choose(struct manager *m, const struct port_request *requ
 				m->max_relays);
 		return p;
 	case OP(REMOVE_SOCK):
-		p = find(m, request->path, &op->wish.device);
+		p = find(m, request->path, request->device);
 		if (!p && !request->conditional)
 			err_set(err, -ENOENT, "vhost_path", "no relay has %s",
-				request->path[0] ? request->path : op->wish.name);
+				request->path[0] ? request->path : request->device);
 		return p;
 	default:
 		return &m->pairings[request->id];
@@ -134,10 +141,19 @@ static int run(struct manager *m, struct zmq_request *req, const struct port_req
 		.done = op_done,
 		.userdata = req,
 	};
-	struct pairing *p;
+	const bool adds = request->op == OP(ADD) || request->op == OP(ADD_SOCK);
+	struct pairing *p = choose(m, request, err);
+	int rc = 0;
 
-	if (request->has_device && wishes_device(m, request->device, &op.wish, err) < 0)
+	if (!p && !err->code)
+		reply(req, err, NULL);
+	if (!p)
 		return err->code;
+	if (request->has_device)
+		rc = adds ? wishes_device(m, request->device, &op.wish, err)
+			  : wishes_device_of(m, p, request->device, &op.wish, err);
+	if (rc < 0)
+		return rc;
 	op.wish.backend = m->cfg->backend;
 	op.wish.origin = PAIRING_ORIGIN_PORT_CONTROL;
 	if (request->op == OP(ADD)) {
@@ -146,10 +162,7 @@ static int run(struct manager *m, struct zmq_request *req, const struct port_req
 	} else if (request->op != OP(REMOVE)) {
 		memcpy(op.wish.socket, request->path, sizeof(request->path));
 	}
-	p = choose(m, request, &op, err);
-	if (!p && !err->code)
-		reply(req, err, NULL);
-	return p ? pairing_submit(p, &op, err) : err->code;
+	return pairing_submit(p, &op, err);
 }
 
 void svc_port_control_request(struct zmq_request *req, const uint8_t *data, size_t size,

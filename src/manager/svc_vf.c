@@ -89,10 +89,8 @@ static const struct pairing *pairing_with(const struct manager *m, const struct 
 {
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *p = &m->pairings[id];
-		struct pci_addr device;
 
-		if (p->wish.has_device && device_resolve(m, &p->wish.device, &device) &&
-		    pci_addr_equal(&device, addr))
+		if (p->wish.has_device && device_has_function(m, &p->wish.device, addr))
 			return p;
 	}
 	return NULL;

@@ -130,10 +130,8 @@ static bool wished(const struct manager *m, const struct pci_addr *addr)
 {
 	for (unsigned int id = 0; id < m->max_relays; id++) {
 		const struct pairing *p = &m->pairings[id];
-		struct pci_addr device;
 
-		if (p->wish.has_device && device_resolve(m, &p->wish.device, &device) &&
-		    pci_addr_equal(&device, addr))
+		if (p->wish.has_device && device_has_function(m, &p->wish.device, addr))
 			return true;
 	}
 	return false;
@@ -172,8 +170,8 @@ void vf_auto_run(struct manager *m)
 	struct err err;
 
 	bindings_forget_gone(m->bindings);
-	while (bindings_surplus(m->bindings, BINDING_BY_CONFIG, NULL)) {
-		if (bindings_give_back(m->bindings, BINDING_BY_CONFIG, NULL, gave_back, NULL,
+	while (bindings_surplus(m->bindings, BINDING_BY_CONFIG, NULL, 0)) {
+		if (bindings_give_back(m->bindings, BINDING_BY_CONFIG, NULL, 0, gave_back, NULL,
 				       &err) < 0)
 			break;
 	}

@@ -120,18 +120,45 @@ static bool on_pf(const struct manager *m, const struct pci_addr *addr, const st
 	return vf_read(m->root, addr, &vf, NULL) == 0 && pci_addr_equal(&vf.pf, pf);
 }
 
+/* The device, or a member of it, is a VF of the PF. */
+static bool device_on_pf(const struct manager *m, const struct devname *dev,
+			 const struct pci_addr *pf)
+{
+	struct pci_addr addrs[BOND_MEMBERS_MAX];
+	const size_t n = device_functions(m, dev, addrs);
+
+	for (size_t i = 0; i < n; i++) {
+		if (on_pf(m, &addrs[i], pf))
+			return true;
+	}
+	return false;
+}
+
 static bool wants_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
-	struct pci_addr addr;
+	return p->wish.has_device && device_on_pf(m, pairing_target(p), pf);
+}
 
-	return p->wish.has_device && device_resolve(m, pairing_target(p), &addr) &&
-	       on_pf(m, &addr, pf);
+/* A member of the pairing's bond is a VF of the PF, and open or being opened; or of a bond that is
+ * being detached. */
+static bool has_member(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
+{
+	struct pci_addr addrs[BOND_MEMBERS_MAX];
+	const size_t n = bonds_functions(p, addrs);
+
+	if (p->seen.device.kind == DEVNAME_BOND && strcmp(p->seen.device.text, p->wish.device.text))
+		return device_on_pf(m, &p->seen.device, pf);
+	for (size_t i = 0; i < n; i++) {
+		if (bonds_have(p, &addrs[i]) && on_pf(m, &addrs[i], pf))
+			return true;
+	}
+	return false;
 }
 
 /* The pairing has a VF of the PF, or opens one. */
 static bool has_vf(const struct manager *m, const struct pairing *p, const struct pci_addr *pf)
 {
-	if (p->seen.has_pci && on_pf(m, &p->seen.pci, pf))
+	if ((p->seen.has_pci && on_pf(m, &p->seen.pci, pf)) || has_member(m, p, pf))
 		return true;
 	/* The kernel would wait for who has it open. */
 	if (p->seen.made && wants_vf(m, p, pf))

@@ -15,6 +15,39 @@
 #include "manager/manager.h"
 #include "manager/vfs.h"
 
+int wishes_bond(const struct manager *m, const char *name, unsigned int mode,
+		const char *const *members, size_t n, struct pairing_wish *wish, struct err *err)
+{
+	struct devname devices[BOND_MEMBERS_MAX];
+	int rc = devname_bond_check_count(name, n, err);
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		rc = config_resolve_device(m->cfg, members[i], &devices[i], err);
+		for (size_t j = 0; j < i && !rc; j++) {
+			if (device_is_same(m, &devices[i], &devices[j]))
+				return err_set(err, -EINVAL, "bond members",
+					       "%s: %s and %s are the same device", name,
+					       members[j], members[i]);
+		}
+	}
+	if (!rc)
+		rc = devname_bond_make(&wish->device, name, mode, devices, n, err);
+	snprintf(wish->name, sizeof(wish->name), "%s", name);
+	return rc;
+}
+
+static int bond_from_text(const struct manager *m, const char *text, struct pairing_wish *wish,
+			  struct err *err)
+{
+	struct devname members[BOND_MEMBERS_MAX], bond;
+	const char *names[BOND_MEMBERS_MAX];
+	const int n = devname_bond_parse(&bond, text, members, err);
+
+	for (int i = 0; i < n; i++)
+		names[i] = members[i].text;
+	return n < 0 ? n : wishes_bond(m, bond.driver_name, bond.mode, names, (size_t)n, wish, err);
+}
+
 int wishes_device(const struct manager *m, const char *text, struct pairing_wish *wish,
 		  struct err *err)
 {
@@ -22,6 +55,8 @@ int wishes_device(const struct manager *m, const char *text, struct pairing_wish
 	const char *name = text;
 	int rc;
 
+	if (devname_is_bond(text))
+		return bond_from_text(m, text, wish, err);
 	rc = config_resolve_device(m->cfg, text, &wish->device, err);
 	if (rc < 0)
 		return rc;
@@ -33,6 +68,22 @@ int wishes_device(const struct manager *m, const char *text, struct pairing_wish
 			snprintf(wish->name, sizeof(wish->name), "%s", name);
 	}
 	return 0;
+}
+
+int wishes_device_of(const struct manager *m, const struct pairing *p, const char *text,
+		     struct pairing_wish *wish, struct err *err)
+{
+	int rc = 0;
+
+	if (!strncmp(text, BOND_PREFIX, strlen(BOND_PREFIX)))
+		snprintf(wish->name, sizeof(wish->name), "%s", text);
+	else
+		rc = wishes_device(m, text, wish, err);
+	if (!rc && p && p->wish.has_device &&
+	    (!strcmp(p->wish.name, wish->name) ||
+	     device_is_same(m, &p->wish.device, &wish->device)))
+		wish->device = p->wish.device;
+	return rc;
 }
 
 bool wishes_pin_is_worker(const struct manager *m, int cpu)
@@ -123,7 +174,10 @@ static json_object *wish_to_json(unsigned int id, const struct pairing_wish *wis
 		json_put_bool(entry, "socket_with_device", wish->socket_with_device);
 	}
 	if (!same_device(wish, base)) {
-		json_put_text(entry, "device", wish->has_device ? wish->name : "");
+		json_put_text(entry, "device",
+			      !wish->has_device			  ? ""
+			      : wish->device.kind == DEVNAME_BOND ? wish->device.text
+								  : wish->name);
 		json_put_text(entry, "backend", config_backend_name(wish->backend));
 		json_put_text(entry, "origin", pairing_origin_name(wish->origin));
 		if (wish->port[0])

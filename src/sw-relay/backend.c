@@ -9,10 +9,8 @@
 #include "sw-relay/backend.h"
 
 static const struct backend_ops *const table[] = {
-	&backend_vdpa_ops,
-	&backend_dpdk_vdpa_ops,
-	&backend_packet_ops,
-	&backend_port_ops,
+	&backend_vdpa_ops, &backend_dpdk_vdpa_ops, &backend_packet_ops,
+	&backend_bond_ops, &backend_port_ops,
 };
 
 static const struct backend_ops *find(const struct backend_request *req)

@@ -9,6 +9,7 @@
  *           (endpoint_serve.h), and a port while it cannot               backend_vdpa.c
  *   dpdk-vdpa  a PCI function on vfio-pci that a vDPA driver of DPDK
  *           takes: the vhost library gives it the VM's rings         backend_dpdk_vdpa.c
+ *   bond    several ports as one                                       backend_bond.c
  *   packet  a Linux network interface through packet sockets that the
  *           manager opened (the relay has no right to)                 backend_packet.c
  *
@@ -26,7 +27,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
-#include "common/devname.h"
+#include "common/devname_bond.h"
 #include "common/err.h"
 #include "sw-relay/endpoint_face.h"
 
@@ -43,7 +44,18 @@ struct backend_request {
 	unsigned int n_fds;
 	char chardev[64];   /* "/dev/vhost-vdpa-N" when the device is hardware vDPA, else "" */
 	char vdpa_args[32]; /* devargs of a vDPA driver of DPDK, which is to take it; else "" */
-	struct hardware_face hardware; /* that may serve the VM later; pairs 0: none */
+	struct hardware_face hardware;		  /* that may serve the VM later; pairs 0: none */
+	struct devname members[BOND_MEMBERS_MAX]; /* of a bond: those that can be opened now */
+	unsigned int n_members;
+};
+
+/* A member of a bond, as it is now. */
+struct backend_member {
+	char device[DEVNAME_MAX];
+	bool in;	 /* it is open, and part of the bond */
+	bool link;	 /* as far as is known */
+	bool active;	 /* the bond uses it: for all packets or its share of them */
+	char error[160]; /* why it is not in, or has to leave; "": nothing is wrong with it */
 };
 
 struct backend_ops {
@@ -96,6 +108,17 @@ struct backend_ops {
 	bool (*look)(struct backend *backend);
 	/* True while the link is up, as far as is known. From any thread, never waits. */
 	bool (*link)(struct backend *backend);
+	/*
+	 * Bonds only, else NULL. Makes the members those of req, or, with NULL, takes out those
+	 * that have an error. pause(arg, true) is called before something is changed that workers
+	 * use, and pause(arg, false) after it. A member that cannot be opened is no error of the
+	 * bond: member() tells.
+	 */
+	void (*members)(struct backend *backend, const struct backend_request *req,
+			void (*pause)(void *arg, bool on), void *arg);
+	/* What the i-th member is like; false: there are not so many. From any thread, never
+	 * waits for a device. */
+	bool (*member)(struct backend *backend, unsigned int i, struct backend_member *member);
 };
 
 struct backend {
@@ -131,6 +154,7 @@ struct backend {
 extern const struct backend_ops backend_vdpa_ops;
 extern const struct backend_ops backend_dpdk_vdpa_ops;
 extern const struct backend_ops backend_port_ops;
+extern const struct backend_ops backend_bond_ops;
 extern const struct backend_ops backend_packet_ops;
 
 /* Of so many queue pairs that a vDPA device has, those that its port can use. */

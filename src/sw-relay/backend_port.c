@@ -60,8 +60,7 @@ static uint16_t send_prepared(struct port_backend *p, uint16_t queue, struct rte
 	return done;
 }
 
-static uint16_t port_tx_burst(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts,
-			      uint16_t n)
+uint16_t port_tx_burst(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_backend *p = port_backend(backend);
 
@@ -87,7 +86,7 @@ static int port_rx_arm(struct backend *backend, uint16_t queue, bool on)
 		  : rte_eth_dev_rx_intr_disable(backend->port, queue);
 }
 
-static bool port_link(struct backend *backend)
+bool port_link(struct backend *backend)
 {
 	return port_backend(backend)->link;
 }
@@ -254,7 +253,7 @@ static int write_reta(struct port_backend *p, uint16_t n)
 	return rte_eth_dev_rss_reta_update(p->base.port, reta, size);
 }
 
-static int port_spread(struct backend *backend, uint16_t queues)
+int port_spread(struct backend *backend, uint16_t queues)
 {
 	struct port_backend *p = port_backend(backend);
 	uint16_t rx;

@@ -59,12 +59,23 @@ void port_enable_vfio(void);
 
 /* backend_port_open.c; see struct backend_ops. */
 int port_attach(const struct backend_request *req, struct backend **backend, struct err *err);
+/*
+ * The same for a port that is part of something larger: opens req->device in p, which is zeroed
+ * and the caller's. fill, unless NULL, is called when DPDK has the device and before its limits are
+ * read. After an error nothing is open.
+ */
+int port_open(struct port_backend *p, const struct backend_request *req,
+	      int (*fill)(struct port_backend *p, struct err *err), struct err *err);
+void port_close(struct port_backend *p);
 void port_detach(struct backend *backend);
 /* Before the driver is called for something that reads registers until they change: one that does
  * not answer gets others. */
 void port_check_alive(struct port_backend *p);
 
-/* backend_port.c */
+/* backend_port.c; see struct backend_ops. */
+uint16_t port_tx_burst(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+int port_spread(struct backend *backend, uint16_t queues);
+bool port_link(struct backend *backend);
 void port_stop(struct backend *backend);
 /* Asks the driver, which does not wait for anything. */
 void port_update_link(struct port_backend *p);

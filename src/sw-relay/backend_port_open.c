@@ -14,6 +14,7 @@
 
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include <rte_eth_bond.h>
 #include <rte_ethdev.h>
 #include <rte_vfio.h>
 
@@ -177,13 +178,25 @@ static int plug_err(const struct devname *dev, const struct pci_facts *facts, in
 						: "; is the name of the driver right?");
 }
 
+/* A bond is made by its driver's own function: that from devargs wants its members among them. */
+static int probe(struct port_backend *p, const struct devname *dev, const char *args)
+{
+	int r;
+
+	if (dev->kind != DEVNAME_BOND)
+		return rte_eal_hotplug_add(p->bus, p->name, args);
+	r = rte_eth_bond_create(p->name, (uint8_t)dev->mode,
+				(uint8_t)RTE_MAX(p->base.numa_node, 0));
+	return RTE_MIN(r, 0);
+}
+
 static int hotplug(struct port_backend *p, const struct devname *dev, const char *args,
 		   const struct pci_facts *facts, struct err *err)
 {
 	uint16_t port;
 	int r;
 
-	r = rte_eal_hotplug_add(p->bus, p->name, args);
+	r = probe(p, dev, args);
 	if (r < 0) {
 		if (p->vfio)
 			dma_not_opened();
@@ -273,9 +286,9 @@ static void unplug(struct port_backend *p)
 		log_warning("device %s: removing it from DPDK: %s", p->base.device, strerror(-r));
 }
 
-void port_detach(struct backend *backend)
+void port_close(struct port_backend *p)
 {
-	struct port_backend *p = port_backend(backend);
+	struct backend *backend = &p->base;
 
 	port_unwatch(p);
 	port_stop(backend);
@@ -287,7 +300,12 @@ void port_detach(struct backend *backend)
 	unplug(p);
 	if (p->silent_fd >= 0)
 		close(p->silent_fd);
-	free(p);
+}
+
+void port_detach(struct backend *backend)
+{
+	port_close(port_backend(backend));
+	free(port_backend(backend));
 }
 
 /* A device that never receives can wait for an interrupt that never comes. */
@@ -297,16 +315,30 @@ static bool never_receives(const struct devname *dev)
 	       strstr(dev->driver_args, "no-rx=1");
 }
 
-int port_attach(const struct backend_request *req, struct backend **backend, struct err *err)
+static int read_limits(struct port_backend *p, const struct backend_request *req, struct err *err)
 {
-	struct port_backend *p = calloc(1, sizeof(*p));
-	struct backend *b;
+	struct backend *b = &p->base;
+	int r = rte_eth_dev_info_get(b->port, &p->info);
+
+	if (r < 0)
+		return err_set(err, r, "attach", "device %s: cannot read its limits: %s", b->device,
+			       strerror(-r));
+	snprintf(b->driver, sizeof(b->driver), "%s", p->info.driver_name);
+	b->numa_node = p->no_node ? -1 : rte_eth_dev_socket_id(b->port);
+	rte_eth_macaddr_get(b->port, &b->mac);
+	if (!p->info.max_rx_queues || !p->info.max_tx_queues)
+		return err_set(err, -ENOTSUP, "attach", "device %s has no queues in one direction",
+			       b->device);
+	find_limits(p, req);
+	return 0;
+}
+
+int port_open(struct port_backend *p, const struct backend_request *req,
+	      int (*fill)(struct port_backend *p, struct err *err), struct err *err)
+{
+	struct backend *b = &p->base;
 	int r;
 
-	if (!p)
-		return err_set(err, -ENOMEM, "attach", "device %s: no memory", req->device.text);
-	b = &p->base;
-	b->ops = &backend_port_ops;
 	b->id = req->id;
 	b->port = -1;
 	snprintf(b->device, sizeof(b->device), "%s", req->device.text);
@@ -316,32 +348,35 @@ int port_attach(const struct backend_request *req, struct backend **backend, str
 	r = plug(p, &req->device, err);
 	if (r < 0) {
 		port_unwatch(p);
-		free(p);
 		return r;
 	}
 	port_watch(p);
-	r = rte_eth_dev_info_get(b->port, &p->info);
+	r = fill ? fill(p, err) : 0;
+	if (r == 0)
+		r = read_limits(p, req, err);
 	if (r < 0) {
-		err_set(err, r, "attach", "device %s: cannot read its limits: %s", b->device,
-			strerror(-r));
-		goto fail;
+		port_close(p);
+		return r;
 	}
-	snprintf(b->driver, sizeof(b->driver), "%s", p->info.driver_name);
-	b->numa_node = p->no_node ? -1 : rte_eth_dev_socket_id(b->port);
-	rte_eth_macaddr_get(b->port, &b->mac);
-	if (!p->info.max_rx_queues || !p->info.max_tx_queues) {
-		r = err_set(err, -ENOTSUP, "attach", "device %s has no queues in one direction",
-			    b->device);
-		goto fail;
-	}
-	find_limits(p, req);
 	if (never_receives(&req->device))
 		p->silent_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->may_interrupt = req->device.kind == DEVNAME_PCI || strncmp(p->name, "net_tap", 7) == 0;
-	*backend = b;
 	return 0;
+}
 
-fail:
-	port_detach(b);
-	return r;
+int port_attach(const struct backend_request *req, struct backend **backend, struct err *err)
+{
+	struct port_backend *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_set(err, -ENOMEM, "attach", "device %s: no memory", req->device.text);
+	p->base.ops = &backend_port_ops;
+	r = port_open(p, req, NULL, err);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*backend = &p->base;
+	return 0;
 }

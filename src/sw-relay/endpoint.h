@@ -45,6 +45,10 @@ void endpoint_remove(unsigned int id, endpoint_done_fn done, void *userdata);
 /* Takes over the request's descriptors (sets them to -1). */
 void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done_fn done,
 		     void *userdata);
+/* Makes the members of an attached bond those of the request; those that cannot be opened are told
+ * by the result. Takes over the descriptors likewise. */
+void endpoint_members(unsigned int id, struct backend_request *req, endpoint_done_fn done,
+		      void *userdata);
 void endpoint_detach(unsigned int id, endpoint_done_fn done, void *userdata);
 /* Who serves the VM's rings when the device is hardware vDPA (endpoint_serve.h). */
 void endpoint_mode(unsigned int id, enum serving wish, endpoint_done_fn done, void *userdata);
@@ -74,6 +78,8 @@ void endpoint_config_changed(void);
  * has no device.
  */
 int endpoint_device_state(unsigned int id, bool *link, char *error, size_t size);
+/* The members of its bond, as docs/protocol.md has them; NULL when it has none. */
+json_object *endpoint_members_json(unsigned int id);
 /* Has devices that do not tell of their links looked at; changes are reported. Once a second, or
  * soon again when it returns true. */
 bool endpoint_look_at_devices(void);

@@ -88,7 +88,8 @@ void endpoint_drop_pool(struct endpoint *ep)
 	ep->pool = NULL;
 }
 
-/* "vdev:net_null0" of "vdev:net_null0,copy=1": a device is the same whatever its arguments. */
+/* "vdev:net_null0" of "vdev:net_null0,copy=1", and "bond:net_bonding0" of all of a bond: a device
+ * is the same whatever its arguments. */
 static bool same_device(const char *a, const char *b)
 {
 	size_t len = strcspn(a, ",");
@@ -441,6 +442,33 @@ void endpoint_do_reset(struct endpoint *ep)
 	set_device(ep, ENDPOINT_DEVICE_STARTED);
 }
 
+/* No lane uses the bond while its members change. */
+static void pause_lanes(void *arg, bool on)
+{
+	struct endpoint *ep = arg;
+
+	if (on && ep->device == ENDPOINT_DEVICE_STARTED)
+		set_device(ep, ENDPOINT_DEVICE_HELD);
+	else if (!on && ep->device == ENDPOINT_DEVICE_HELD)
+		set_device(ep, ENDPOINT_DEVICE_STARTED);
+}
+
+int endpoint_do_members(struct endpoint *ep, const struct backend_request *req, struct err *err)
+{
+	struct backend *backend = ep->backend;
+
+	if (!backend || !backend->ops->members)
+		return err_set(err, -EOPNOTSUPP, "members", "relay %u has no bond", ep->options.id);
+	backend->ops->members(backend, req, pause_lanes, ep);
+	return 0;
+}
+
+void endpoint_do_regroup(struct endpoint *ep)
+{
+	if (ep->backend && ep->backend->ops->members)
+		ep->backend->ops->members(ep->backend, NULL, pause_lanes, ep);
+}
+
 void endpoint_do_look(struct endpoint *ep)
 {
 	if (ep->backend && ep->backend->chardev[0])
@@ -478,6 +506,20 @@ bool endpoint_look_at_devices(void)
 	return soon;
 }
 
+/* A member has an error and is in the bond still. */
+static bool wants_regroup(const struct backend *backend)
+{
+	struct backend_member member;
+
+	for (unsigned int i = 0;
+	     backend->ops->member && backend->ops->member((struct backend *)backend, i, &member);
+	     i++) {
+		if (member.in && member.error[0])
+			return true;
+	}
+	return false;
+}
+
 /* What the device asks for; ENDPOINT_LOOK stands for nothing. Needs the lock. */
 static enum endpoint_op_kind asks_for(const struct endpoint *ep)
 {
@@ -489,6 +531,8 @@ static enum endpoint_op_kind asks_for(const struct endpoint *ep)
 		return ENDPOINT_LOOK;
 	if (backend->error)
 		return ENDPOINT_GIVE_UP;
+	if (wants_regroup(backend))
+		return ENDPOINT_REGROUP;
 	return backend->reset ? ENDPOINT_RESET : ENDPOINT_LOOK;
 }
 

@@ -107,6 +107,9 @@ int endpoint_do_attach(struct endpoint *ep, const struct backend_request *req, s
 int endpoint_do_detach(struct endpoint *ep, struct err *err);
 void endpoint_do_refit(struct endpoint *ep);
 void endpoint_do_reset(struct endpoint *ep);
+/* The members of a bond: as they are asked for, or without those that have an error. */
+int endpoint_do_members(struct endpoint *ep, const struct backend_request *req, struct err *err);
+void endpoint_do_regroup(struct endpoint *ep);
 void endpoint_do_look(struct endpoint *ep);
 /* Stops a device that has an error; the VM's packets are drained until it is detached. */
 void endpoint_do_give_up(struct endpoint *ep);

@@ -29,7 +29,7 @@ struct endpoint_op {
 	struct err err;
 
 	struct endpoint_options options; /* ADD */
-	struct backend_request req;	 /* ATTACH */
+	struct backend_request req;	 /* ATTACH, MEMBERS */
 	int fds[RPC_FDS_MAX];
 	enum serving wish; /* MODE */
 };
@@ -45,6 +45,8 @@ static const char *kind_name(enum endpoint_op_kind kind)
 		return "attach";
 	case ENDPOINT_DETACH:
 		return "detach";
+	case ENDPOINT_MEMBERS:
+		return "members";
 	case ENDPOINT_MODE:
 		return "mode";
 	default:
@@ -97,6 +99,12 @@ static void work(struct device_job *job)
 	case ENDPOINT_GONE:
 		if (ep->backend && ep->backend->gone) /* it is still that one */
 			endpoint_do_detach(ep, &ignored);
+		break;
+	case ENDPOINT_MEMBERS:
+		endpoint_do_members(ep, &op->req, &op->err);
+		break;
+	case ENDPOINT_REGROUP:
+		endpoint_do_regroup(ep);
 		break;
 	case ENDPOINT_MODE:
 		endpoint_do_mode(ep, op->wish, &op->err);
@@ -255,10 +263,10 @@ void endpoint_remove(unsigned int id, endpoint_done_fn on_done, void *userdata)
 		submit(op);
 }
 
-void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done_fn on_done,
-		     void *userdata)
+static void submit_request(enum endpoint_op_kind kind, unsigned int id, struct backend_request *req,
+			   endpoint_done_fn on_done, void *userdata)
 {
-	struct endpoint_op *op = op_new(ENDPOINT_ATTACH, id, on_done, userdata);
+	struct endpoint_op *op = op_new(kind, id, on_done, userdata);
 
 	if (!op)
 		return;
@@ -271,6 +279,18 @@ void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done
 		req->fds[i] = -1;
 	}
 	submit(op);
+}
+
+void endpoint_attach(unsigned int id, struct backend_request *req, endpoint_done_fn on_done,
+		     void *userdata)
+{
+	submit_request(ENDPOINT_ATTACH, id, req, on_done, userdata);
+}
+
+void endpoint_members(unsigned int id, struct backend_request *req, endpoint_done_fn on_done,
+		      void *userdata)
+{
+	submit_request(ENDPOINT_MEMBERS, id, req, on_done, userdata);
 }
 
 void endpoint_detach(unsigned int id, endpoint_done_fn on_done, void *userdata)

@@ -20,10 +20,12 @@ enum endpoint_op_kind {
 	ENDPOINT_REMOVE,
 	ENDPOINT_ATTACH,
 	ENDPOINT_DETACH,
-	ENDPOINT_MODE, /* who serves the VM's rings */
+	ENDPOINT_MEMBERS, /* of a bond */
+	ENDPOINT_MODE,	  /* who serves the VM's rings */
 	/* The relay's own: */
 	ENDPOINT_SERVE,	  /* the VM's rings by who is best */
 	ENDPOINT_REFIT,	  /* for the VM's queues and memory */
+	ENDPOINT_REGROUP, /* a member of a bond has an error: take it out */
 	ENDPOINT_RESET,	  /* the device was reset by somebody else: set it up again */
 	ENDPOINT_LOOK,	  /* at its link */
 	ENDPOINT_GIVE_UP, /* it has an error: stop it */

@@ -44,6 +44,7 @@ struct watched { /* an endpoint with a device, and what was told of it last */
 	unsigned int id;
 	bool link;
 	bool failed;
+	json_object *members; /* of a bond, else NULL */
 };
 
 struct answer {			 /* that is owed for a request */
@@ -138,13 +139,15 @@ static void tell_vm(unsigned int id, bool connected)
 	rpc_server_notify(service.server, "vm", params);
 }
 
-static void tell_device(unsigned int id, bool link, const char *error)
+static void tell_device(const struct watched *w, const char *error)
 {
 	json_object *params = json_object_new_object();
 
-	json_object_object_add(params, "id", json_object_new_int64(id));
-	json_object_object_add(params, "link", json_object_new_boolean(link));
+	json_object_object_add(params, "id", json_object_new_int64(w->id));
+	json_object_object_add(params, "link", json_object_new_boolean(w->link));
 	json_object_object_add(params, "error", *error ? json_object_new_string(error) : NULL);
+	if (w->members)
+		json_object_object_add(params, "members", json_object_get(w->members));
 	rpc_server_notify(service.server, "device", params);
 }
 
@@ -159,28 +162,46 @@ static struct watched *watched_find(unsigned int id)
 
 static void watched_remove(struct watched *w)
 {
+	json_object_put(w->members);
 	*w = service.watched[--service.n_watched];
+}
+
+/* What has become of the members of its bond since they were told of last. */
+static bool members_changed(struct watched *w)
+{
+	json_object *members = endpoint_members_json(w->id);
+
+	if (json_object_equal(members, w->members)) {
+		json_object_put(members);
+		return false;
+	}
+	json_object_put(w->members);
+	w->members = members;
+	return true;
 }
 
 /* Tells of the device when it changed. */
 static void device_look(struct watched *w)
 {
+	bool link, changed;
 	char error[256];
-	bool link;
 
 	if (endpoint_device_state(w->id, &link, error, sizeof(error)) < 0) {
 		watched_remove(w);
 		return;
 	}
-	if (link == w->link && w->failed == (*error != '\0'))
-		return;
-	w->link = link;
-	w->failed = *error != '\0';
-	if (w->failed)
-		log_error("relay %u: %s", w->id, error);
-	else
-		log_info("relay %u: link %s", w->id, link ? "up" : "down");
-	tell_device(w->id, link, error);
+	changed = members_changed(w);
+	if (link != w->link || w->failed != (*error != '\0')) {
+		changed = true;
+		w->link = link;
+		w->failed = *error != '\0';
+		if (w->failed)
+			log_error("relay %u: %s", w->id, error);
+		else
+			log_info("relay %u: link %s", w->id, link ? "up" : "down");
+	}
+	if (changed)
+		tell_device(w, error);
 }
 
 /* What was told of its link is what the answer says. */
@@ -198,6 +219,8 @@ static void watched_add(unsigned int id)
 			return;
 		service.watched = w;
 		w += service.n_watched++;
+	} else {
+		json_object_put(w->members);
 	}
 	*w = (struct watched){ .id = id, .link = link };
 	device_look(w); /* it may have failed already */
@@ -398,6 +421,8 @@ void service_stop(void)
 	sd_event_source_disable_unref(service.link_source);
 	sd_event_source_disable_unref(service.stop_source);
 	rpc_server_free(service.server);
+	while (service.n_watched)
+		watched_remove(service.watched);
 	free(service.watched);
 	memset(&service, 0, sizeof(service));
 

@@ -197,10 +197,66 @@ static int read_device(json_object *params, struct backend_request *req, struct 
 	}
 	if (strcmp(kind, "vdpa") == 0)
 		return read_vdpa(params, req, err);
+	if (strcmp(kind, "bond") == 0) {
+		req->device.kind = DEVNAME_BOND;
+		return 0; /* what else there is of it is read_bond()'s */
+	}
 	return err_set(err, -EINVAL, "params",
-		       "\"kind\" is \"%s\": \"pci\", \"vdev\", \"netdev\" or \"vdpa\" is "
-		       "allowed",
+		       "\"kind\" is \"%s\": \"pci\", \"vdev\", \"netdev\", \"vdpa\" or "
+		       "\"bond\" is allowed",
 		       kind);
+}
+
+static int read_member(json_object *o, unsigned int i, struct backend_request *req, struct err *err)
+{
+	struct backend_request one = { 0 };
+	int r;
+
+	if (!json_object_is_type(o, json_type_object))
+		return err_set(err, -EINVAL, "params",
+			       "\"members\" has something in it that is "
+			       "no object");
+	r = read_device(o, &one, err);
+	if (r == 0 && (one.chardev[0] || one.vdpa_args[0] ||
+		       (one.device.kind != DEVNAME_PCI && one.device.kind != DEVNAME_VDEV)))
+		r = err_set(err, -EINVAL, "params", "%s cannot be a member of a bond",
+			    one.device.text);
+	req->members[i] = one.device;
+	return r;
+}
+
+/* The members of a bond, each as a device of its own. */
+static int read_members(json_object *params, struct backend_request *req, struct err *err)
+{
+	json_object *list;
+	int r = 0;
+
+	if (!json_object_object_get_ex(params, "members", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return err_set(err, -EINVAL, "params", "\"members\" is no list");
+	if (json_object_array_length(list) > BOND_MEMBERS_MAX)
+		return err_set(err, -E2BIG, "params", "\"members\": a bond has at most %d",
+			       BOND_MEMBERS_MAX);
+	req->n_members = json_object_array_length(list);
+	for (unsigned int i = 0; i < req->n_members && r == 0; i++)
+		r = read_member(json_object_array_get_idx(list, i), i, req, err);
+	return r;
+}
+
+static int read_bond(json_object *params, struct backend_request *req, struct err *err)
+{
+	struct devname *dev = &req->device;
+	int64_t mode = 0;
+	int r;
+
+	dev->kind = DEVNAME_BOND;
+	r = param_string(params, "name", dev->driver_name, sizeof(dev->driver_name), err);
+	if (r == 0)
+		r = devname_bond_check_name(dev->driver_name, err);
+	if (r == 0)
+		r = param_int(params, "bond_mode", 0, BOND_MODE_MAX, &mode, err);
+	dev->mode = mode;
+	return r < 0 ? r : read_members(params, req, err);
 }
 
 /* What hardware could serve the VM with, when software does now. */
@@ -244,6 +300,8 @@ static int do_attach(struct method_call *call, struct err *err)
 	if (r < 0)
 		return r;
 	r = read_device(call->params, &req, err);
+	if (r == 0 && req.device.kind == DEVNAME_BOND)
+		r = read_bond(call->params, &req, err);
 	if (r < 0)
 		return r;
 	r = read_mtu(call->params, &req.mtu, err);
@@ -257,6 +315,19 @@ static int do_attach(struct method_call *call, struct err *err)
 		return r;
 	endpoint_attach(id, &req, device_done, take_ptr(call->answer));
 	return 0;
+}
+
+static int do_members(struct method_call *call, struct err *err)
+{
+	struct backend_request req = { .fds = call->fds, .n_fds = call->n_fds };
+	unsigned int id = 0;
+	int r = param_id(call, &id, err);
+
+	if (r == 0)
+		r = read_members(call->params, &req, err);
+	if (r == 0)
+		endpoint_members(id, &req, device_done, take_ptr(call->answer));
+	return r;
 }
 
 static int do_detach(struct method_call *call, struct err *err)
@@ -356,6 +427,7 @@ static const struct {
 	{ "endpoint_add", do_endpoint_add },
 	{ "endpoint_remove", do_endpoint_remove },
 	{ "attach", do_attach },
+	{ "members", do_members },
 	{ "detach", do_detach },
 	{ "mode", do_mode },
 	{ "pin", do_pin },

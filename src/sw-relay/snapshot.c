@@ -61,6 +61,28 @@ static json_object *offloads_json(uint32_t offloads)
 	return list;
 }
 
+/* Of a bond; NULL: it is none. */
+static json_object *members_json(const struct backend *b)
+{
+	struct backend_member member;
+	json_object *list;
+
+	if (!b->ops->member)
+		return NULL;
+	list = json_object_new_array();
+	for (unsigned int i = 0; b->ops->member((struct backend *)b, i, &member); i++) {
+		json_object *o = json_object_new_object();
+
+		add_text(o, "device", member.device);
+		add_bool(o, "in", member.in);
+		add_bool(o, "link", member.link);
+		add_bool(o, "active", member.active);
+		add_text(o, "error", member.error);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
 static json_object *device_json(const struct endpoint *ep)
 {
 	const struct backend *b = ep->backend;
@@ -83,6 +105,8 @@ static json_object *device_json(const struct endpoint *ep)
 	if (b->chardev[0] || b->vdpa)
 		endpoint_serve_json(ep, d);
 	endpoint_face_json(ep, d);
+	if (b->ops->member)
+		json_object_object_add(d, "members", members_json(b));
 	return d;
 }
 
@@ -91,6 +115,17 @@ json_object *endpoint_device_json(unsigned int id)
 	struct endpoint *ep = endpoint_find(id);
 
 	return ep && ep->backend ? device_json(ep) : NULL;
+}
+
+json_object *endpoint_members_json(unsigned int id)
+{
+	struct endpoint *ep = endpoint_find(id);
+	json_object *list;
+
+	tables_lock();
+	list = ep && ep->backend ? members_json(ep->backend) : NULL;
+	tables_unlock();
+	return list;
 }
 
 static json_object *rings_json(const struct vm *vm)

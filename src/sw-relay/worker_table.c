@@ -22,8 +22,9 @@
 #include "sw-relay/worker_internal.h"
 #include "sw-relay/worker_table.h"
 
-#define IDLE_US 40  /* a polled lane without work is armed after */
-#define CHECK_US 30 /* between looks at armed lanes while others are polled */
+#define IDLE_US 40		/* a polled lane without work is armed after */
+#define CHECK_US 30		/* between looks at armed lanes while others are polled */
+#define LONGEST_SLEEP_US 50000u /* LACP of bonds wants a burst every 100 ms (rte_eth_bond.h) */
 
 struct worker_options worker_options;
 struct rte_rcu_qsbr *worker_rcu;
@@ -428,6 +429,7 @@ static int rcu_init(struct err *err)
 int workers_start(const struct cpuset *cpus, const struct worker_options *options, struct err *err)
 {
 	uint64_t hz = rte_get_tsc_hz();
+	unsigned int sleep_us;
 	int r = rcu_init(err);
 
 	if (r < 0)
@@ -435,7 +437,8 @@ int workers_start(const struct cpuset *cpus, const struct worker_options *option
 	worker_options = *options;
 	worker_idle_cycles = hz / US_PER_S * IDLE_US;
 	worker_check_cycles = hz / US_PER_S * CHECK_US;
-	worker_timed_cycles = hz / US_PER_S * RTE_MAX(options->max_sleep_us, 1u);
+	sleep_us = RTE_MIN(options->max_sleep_us, LONGEST_SLEEP_US);
+	worker_timed_cycles = hz / US_PER_S * RTE_MAX(sleep_us, 1u);
 	return workers_set(cpus, err);
 }
 

@@ -35,6 +35,8 @@ struct world {
 	bool made_wrong;   /* on another device, or not to be opened */
 	struct policy_vdpa vdpa;
 	uint64_t stable_us;
+	bool members_differ; /* of the attached bond */
+	const struct err *member_error;
 	bool held; /* a device has to be given back */
 	bool full; /* the relay has no port left: the endpoint must move */
 	bool other_has_it;
@@ -89,6 +91,8 @@ static void world_look(struct pairing *p)
 	p->seen.made = w->made;
 	p->seen.made_here = w->made;
 	p->seen.made_right = w->made && !w->made_wrong;
+	p->seen.members_differ = p->seen.device.text[0] && w->members_differ;
+	p->seen.member_error = w->member_error;
 	p->seen.held = w->held;
 }
 

@@ -138,8 +138,9 @@ static bool never(const struct backend_request *req)
 	return false;
 }
 
-/* It would bring the real port with it. */
+/* They would bring the real port with them. */
 const struct backend_ops backend_dpdk_vdpa_ops = { .claims = never };
+const struct backend_ops backend_bond_ops = { .claims = never };
 
 void service_device_changed(unsigned int id)
 {

@@ -5,7 +5,7 @@
 
 #include <kselftest_harness.h>
 
-#include "common/devname.h"
+#include "common/devname_bond.h"
 
 TEST(pci_addresses)
 {
@@ -169,6 +169,57 @@ TEST(long_names)
 	text[DEVNAME_MAX - 1] = '\0';
 	EXPECT_EQ(0, devname_parse(&dev, text, &err));
 	EXPECT_STREQ(text, dev.text);
+}
+
+/* What a bond is goes into its text and comes out of it again. */
+TEST(bonds)
+{
+	static const char text[] =
+		"bond:net_bonding0,4 0000:05:08.1 ens3.vf2 vdev:net_null0,copy=1";
+	struct devname bond, same, members[BOND_MEMBERS_MAX];
+	struct err err = { 0 };
+
+	EXPECT_EQ(3, devname_bond_parse(&bond, text, members, &err)) TH_LOG("%s", err.text);
+	EXPECT_EQ(DEVNAME_BOND, bond.kind);
+	EXPECT_EQ(4, bond.mode);
+	EXPECT_STREQ("net_bonding0", devname_label(&bond));
+	EXPECT_STREQ(text, bond.text);
+	EXPECT_EQ(DEVNAME_PCI, members[0].kind);
+	EXPECT_EQ(DEVNAME_PF_VF, members[1].kind);
+	EXPECT_STREQ("vdev:net_null0,copy=1", members[2].text);
+	EXPECT_EQ(0, devname_bond_make(&same, "net_bonding0", 4, members, 3, &err));
+	EXPECT_STREQ(text, same.text);
+}
+
+TEST(bad_bonds)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} table[] = {
+		{ "bond:net_bonding0", -EINVAL },
+		{ "bond:net_bonding0,1", -EINVAL },
+		{ "bond:net_bonding0,1 0000:05:08.1", -EINVAL },
+		{ "bond:net_bonding0,1 0000:05:08.1 0000:05:08.1", -EINVAL },
+		{ "bond:net_bonding0,7 0000:05:08.1 0000:05:08.2", -EINVAL },
+		{ "bond:net_bonding0,11 0000:05:08.1 0000:05:08.2", -EINVAL },
+		{ "bond:eth0,1 0000:05:08.1 0000:05:08.2", -EINVAL },
+		{ "bond:net_bonding/,1 0000:05:08.1 0000:05:08.2", -EINVAL },
+		{ "bond:net_bonding0,1 0000:05:08.1 what", -EINVAL },
+		{ "bond:net_bonding0,1 netdev:eth0 netdev:eth1", -EOPNOTSUPP },
+		{ "bond:net_bonding0,1 05:0.0 05:0.1 05:0.2 05:0.3 05:0.4 05:0.5 05:0.6 05:0.7 "
+		  "05:1.0",
+		  -E2BIG },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct devname bond;
+		struct err err = { 0 };
+
+		EXPECT_EQ(table[i].code, devname_bond_parse(&bond, table[i].text, NULL, &err))
+		TH_LOG("%s: %s", table[i].text, err.text);
+		EXPECT_NE('\0', err.text[0]);
+	}
 }
 
 TEST_HARNESS_MAIN

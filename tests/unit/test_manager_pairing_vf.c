@@ -268,4 +268,55 @@ TEST_F(pairing, removed_while_it_is_bound) {
 	EXPECT_EQ(PAIRING_FREE, self->p->state);
 }
 
+/* Of a bond: one that comes is bound, and put in, while the others serve. */
+TEST_F(pairing, member_that_comes_is_taken_in) {
+	struct world *w = &self->w;
+
+	vf_attached(w);
+	w->members_differ = true;
+	w->ready = false;
+	pairing_run(self->p);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	w->ready = true;
+	EXPECT_TRUE(done(w, STEP_BIND, 0));
+	EXPECT_EQ(STEP_MEMBERS, self->p->step);
+	w->members_differ = false;
+	EXPECT_TRUE(done(w, STEP_MEMBERS, 0));
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+}
+
+/* It is held back by itself alone, and says why. */
+TEST_F(pairing, member_that_cannot_come_in_is_tried_again) {
+	struct world *w = &self->w;
+
+	vf_attached(w);
+	w->members_differ = true;
+	pairing_run(self->p);
+	EXPECT_TRUE(done(w, STEP_MEMBERS, -EIO));
+	EXPECT_EQ(STEP_NONE, self->p->step);
+	EXPECT_EQ(PAIRING_LISTENING, self->p->state);
+	EXPECT_TRUE(w->alarm > w->now);
+	w->now = w->alarm;
+	pairing_run(self->p);
+	EXPECT_EQ(STEP_MEMBERS, self->p->step);
+}
+
+/* Whoever adds a bond is told of a member that fails, and nothing stays. */
+TEST_F(pairing, bond_is_added_with_all_members_or_not_at_all) {
+	const struct err broken = { .code = -EIO, .step = "bond", .text = "it is broken" };
+	struct world *w = &self->w;
+
+	up(w);
+	submit(w, OP_ADD, VF);
+	w->member_error = &broken;
+	EXPECT_TRUE(done(w, STEP_ATTACH, 0));
+	EXPECT_EQ(STEP_DETACH, self->p->step);
+	w->member_error = NULL;
+	EXPECT_TRUE(done(w, STEP_DETACH, 0));
+	EXPECT_EQ(1, w->answers);
+	EXPECT_EQ(-EIO, w->answer.code);
+	EXPECT_FALSE(self->p->wish.has_device);
+}
+
 TEST_HARNESS_MAIN

@@ -185,7 +185,7 @@ TEST(sixty_four_ports_need_two_processes)
 
 	for (int i = 0; i < 64; i++) {
 		const struct placement_request request = { .numa_node = -1,
-							   .needs_port = true,
+							   .ports = 1,
 							   .current = -1 };
 		struct placement placement;
 
@@ -201,6 +201,29 @@ TEST(sixty_four_ports_need_two_processes)
 	EXPECT_EQ(2, n);
 	EXPECT_EQ(32, processes[0].ports);
 	EXPECT_EQ(32, processes[1].ports);
+}
+
+/* A bond goes where all its ports are free, and what needs none goes anywhere. */
+TEST(bond_needs_several_ports)
+{
+	struct placement_process processes[] = {
+		{ .number = 0, .ports = 30, .max_ports = 32 },
+		{ .number = 1, .ports = 31, .max_ports = 32 },
+	};
+	struct placement_request request = { .numa_node = -1, .ports = 3, .current = -1 };
+	const int nodes[] = { 0 };
+	struct placement placement;
+
+	placement_choose(processes, 2, nodes, 1, &request, &placement);
+	EXPECT_EQ(PLACEMENT_NEW, placement.action);
+	request.ports = 2;
+	placement_choose(processes, 2, nodes, 1, &request, &placement);
+	EXPECT_EQ(PLACEMENT_USE, placement.action);
+	EXPECT_EQ(0, placement.number);
+	processes[0].ports = processes[1].ports = 33;
+	request.ports = 0;
+	placement_choose(processes, 2, nodes, 1, &request, &placement);
+	EXPECT_EQ(PLACEMENT_USE, placement.action);
 }
 
 TEST_HARNESS_MAIN

@@ -36,15 +36,24 @@ static const struct row table[] = {
 	{ "no address", OP(ADD), 0, 0, 0, 1, NULL, NULL, false, -EINVAL, "pci_addrs" },
 	{ "slot", OP(ADD), 1, 32, 0, 1, NULL, NULL, false, -EINVAL, "pci_addrs" },
 	{ "function", OP(ADD), 1, 0, 8, 1, NULL, NULL, false, -EINVAL, "pci_addrs" },
-	{ "bond", OP(ADD), 2, 1, 0, 1, "net_bonding0", NULL, false, -EOPNOTSUPP,
-	  "bond not supported" },
-	{ "bond of 8", OP(ADD), 8, 1, 0, 1, "net_bonding0", NULL, false, -EOPNOTSUPP,
-	  "bond not supported" },
+	{ "bond", OP(ADD), 2, 1, 0, 1, "net_bonding0", NULL, false, 0, "" },
+	{ "bond of 8", OP(ADD), 8, 1, 0, 1, "net_bonding0", NULL, false, 0, "" },
 	{ "9 addresses", OP(ADD), 9, 1, 0, 1, "net_bonding0", NULL, false, -E2BIG, "pci_addrs" },
-	{ "30 addresses", OP(REMOVE), 30, 1, 0, 1, NULL, NULL, false, -E2BIG, "pci_addrs" },
+	{ "bond of 1", OP(ADD), 1, 1, 0, 1, "net_bonding0", NULL, false, -EINVAL, "bond members" },
+	{ "bond of nothing", OP(ADD), 0, 1, 0, 1, "net_bonding0", NULL, false, -EINVAL,
+	  "bond members" },
+	{ "bond without name", OP(ADD), 2, 1, 0, 1, NULL, NULL, false, -EINVAL, "bond name" },
+	{ "bond, other name", OP(ADD), 2, 1, 0, 1, "bond0", NULL, false, -EINVAL, "bond name" },
+	{ "bond, blank in the name", OP(ADD), 2, 1, 0, 1, "net_bonding 0", NULL, false, -EINVAL,
+	  "bond name" },
+	{ "bond, bad function", OP(ADD), 2, 1, 8, 1, "net_bonding0", NULL, false, -EINVAL,
+	  "pci_addrs" },
+	{ "bond for a socket", OP(ADD_SOCK), 2, 1, 0, -1, "net_bonding0", "/tmp/a", true, 0, "" },
 	{ "remove", OP(REMOVE), 1, 8, 1, 5, NULL, NULL, false, 0, "" },
-	{ "remove a bond", OP(REMOVE), 0, 0, 0, 5, "net_bonding0", NULL, false, -EOPNOTSUPP,
-	  "bond not supported" },
+	{ "remove a bond", OP(REMOVE), 0, 0, 0, 5, "net_bonding0", NULL, false, 0, "" },
+	{ "remove another name", OP(REMOVE), 0, 0, 0, 5, "eth0", NULL, false, -EINVAL,
+	  "bond name" },
+	{ "remove_sock by name", OP(REMOVE_SOCK), 0, 0, 0, -1, "net_bonding0", NULL, true, 0, "" },
 	{ "remove nothing", OP(REMOVE), 0, 0, 0, 5, NULL, NULL, false, -EINVAL, "pci_addrs" },
 	{ "add_sock", OP(ADD_SOCK), 1, 8, 1, -1, NULL, "/tmp/a", true, 0, "" },
 	{ "add_sock, static sockets", OP(ADD_SOCK), 1, 8, 1, -1, NULL, "/tmp/a", false, -EPERM,
@@ -78,17 +87,18 @@ TEST(every_row)
 		const struct row *row = &table[i];
 		const struct port_request_facts facts = { 64, row->dynamic };
 		Virtioforwarder__PortControlRequest message;
-		Virtioforwarder__PortControlRequest__PciAddress addr, *addrs[32];
+		Virtioforwarder__PortControlRequest__PciAddress addr[32], *addrs[32];
 		struct port_request request;
 		struct err err = { 0 };
 
 		virtioforwarder__port_control_request__init(&message);
-		virtioforwarder__port_control_request__pci_address__init(&addr);
-		addr.bus = 5;
-		addr.slot = row->slot;
-		addr.function = row->function;
-		for (size_t j = 0; j < 32; j++)
-			addrs[j] = &addr;
+		for (uint32_t j = 0; j < 32; j++) {
+			virtioforwarder__port_control_request__pci_address__init(&addr[j]);
+			addr[j].bus = 5 + j;
+			addr[j].slot = row->slot;
+			addr[j].function = row->function;
+			addrs[j] = &addr[j];
+		}
 		message.op = row->op;
 		message.n_pci_addrs = row->n_addrs;
 		message.pci_addrs = addrs;
@@ -100,9 +110,47 @@ TEST(every_row)
 		TH_LOG("%s: %s", row->what, err.text);
 		EXPECT_STREQ(row->step, err.step)
 		TH_LOG("%s", row->what);
-		if (!row->result && row->n_addrs)
+		if (!row->result && row->n_addrs == 1)
 			EXPECT_STREQ("0000:05:08.1", request.device);
 	}
+}
+
+/* A bond goes on as its canonical text. */
+TEST(bond)
+{
+	static const char *const addresses[] = { "0000:05:08.1", "0000:05:08.2" };
+	Virtioforwarder__PortControlRequest__PciAddress addr[2], *addrs[] = { &addr[0], &addr[1] };
+	const struct port_request_facts facts = { 64, false };
+	Virtioforwarder__PortControlRequest message;
+	struct port_request request;
+	struct err err = { 0 };
+
+	virtioforwarder__port_control_request__init(&message);
+	for (size_t i = 0; i < 2; i++) {
+		struct pci_addr parsed;
+
+		pci_addr_parse(&parsed, addresses[i]);
+		virtioforwarder__port_control_request__pci_address__init(&addr[i]);
+		addr[i].bus = parsed.bus;
+		addr[i].slot = parsed.slot;
+		addr[i].function = parsed.function;
+	}
+	message.op = OP(ADD);
+	message.has_virtio_id = true;
+	message.virtio_id = 1;
+	message.name = (char *)"net_bonding0";
+	message.n_pci_addrs = 2;
+	message.pci_addrs = addrs;
+	EXPECT_EQ(0, port_request_check(&message, &facts, &request, &err));
+	EXPECT_STREQ("bond:net_bonding0,1 0000:05:08.1 0000:05:08.2", request.device);
+	message.has_mode = true;
+	message.mode = 7;
+	EXPECT_EQ(-EINVAL, port_request_check(&message, &facts, &request, &err));
+	EXPECT_STREQ("bond mode", err.step);
+	message.mode = 4;
+	addrs[1] = &addr[0];
+	EXPECT_EQ(-EINVAL, port_request_check(&message, &facts, &request, &err));
+	EXPECT_STREQ("bond members", err.step);
 }
 
 TEST(what_does_not_parse)

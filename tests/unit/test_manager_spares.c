@@ -8,6 +8,7 @@
 
 #include <kselftest_harness.h>
 
+#include "manager/bonds.h"
 #include "manager/device.h"
 #include "manager/manager.h"
 #include "manager/spares.h"
@@ -34,7 +35,7 @@ FIXTURE(spares) {
 
 static FIXTURE_DATA(spares) * the;
 
-/* --- in the place of manager_device.c and vf_count.c --- */
+/* --- in the place of manager_device.c, bonds.c and vf_count.c --- */
 
 bool device_resolve(const struct manager *m, const struct devname *dev, struct pci_addr *addr)
 {
@@ -45,6 +46,17 @@ bool device_resolve(const struct manager *m, const struct devname *dev, struct p
 bool device_is_same(const struct manager *m, const struct devname *a, const struct devname *b)
 {
 	return !strcmp(a->text, b->text);
+}
+
+bool device_has_function(const struct manager *m, const struct devname *dev,
+			 const struct pci_addr *addr)
+{
+	return dev->kind == DEVNAME_PCI && pci_addr_equal(&dev->pci, addr);
+}
+
+bool bonds_have(const struct pairing *p, const struct pci_addr *addr)
+{
+	return false;
 }
 
 const char *device_is_excluded(const struct manager *m, const struct pci_addr *addr)

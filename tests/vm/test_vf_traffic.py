@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a VF carries for a VM: pings, TCP, the VM's own MAC address, the VLAN of the PF."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any, Iterator, List
@@ -8,7 +9,10 @@ from typing import Any, Iterator, List
 import pytest
 from lib.daemon import Daemon
 from lib.process import run
+from lib.wait import until
+from lib.zmq11 import PortControl
 from outside import ADDRESS as OUTSIDE
+from sriov import Function
 from stack_vm import ADDRESS, MAC, StackVm
 from vf_bench import Bench, bench_of_module
 
@@ -133,3 +137,32 @@ def test_vlan_of_the_pf(scene: Scene) -> None:
     finally:
         run(["ip", "link", "set", scene.pf.netdev, "vf", 0, "vlan", 0])
     scene.vm.wait_reach(OUTSIDE)
+
+
+def test_bond(scene: Scene) -> None:
+    """Two VFs as one, made as 1.1's clients do, with a socket of their own."""
+    scene.vm.close()
+    scene.pf.set_vfs(0)
+    scene.pf.set_vfs(3)
+    first, second = scene.pf.vf(1), scene.pf.vf(2)
+    path = scene.daemon.sockets / "bond"
+    with PortControl(scene.daemon.endpoint("port_control")) as control:
+        control.ok("add_sock", [first.bdf, second.bdf], name="net_bonding0", vhost_path=str(path))
+        assert control.ok("query_pci", vhost_path=str(path)).query_string == "net_bonding0"
+        assert control.refused("add_sock", [second.bdf], vhost_path=f"{path}-2").error_code == errno.EBUSY
+        relay = next(
+            r["id"]
+            for r in scene.daemon.rpc("status")["relays"]
+            if r["device"] == "net_bonding0"
+        )
+
+        def member(vf: Function) -> Any:
+            members = scene.daemon.relay(relay)["bond"]["members"]
+            return next(m for m in members if m["device"] == vf.bdf)
+
+        mac = scene.daemon.wait_state(relay, "listening")["device_detail"]["mac"].lower()
+        assert member(first)["in"] and member(second)["in"]
+        vm: StackVm = scene.stage.add(StackVm(scene.stage.writable_dir(), path, mac))
+        scene.daemon.wait_state(relay, "active")
+        vm.wait_reach(OUTSIDE)
+        until(lambda: member(first)["active"], "the first one carries")

@@ -18,6 +18,8 @@ CTL = BUILD / "src/ctl/vio4wdctl"
 NUMBERED = BUILD / "tests/peer/numbered"
 
 PACKAGE_OF = {
+    "apparmor_parser": "apparmor",
+    "rpmspec": "rpm",
     "dpdk-testpmd": "dpdk-dev",
     "ethtool": "ethtool",
     "ip": "iproute2",

@@ -13,10 +13,12 @@ help:
 	@echo 'make demo       a VM pings and moves TCP through vio4wd, about a minute; as root;'
 	@echo '                KEEP=1 leaves it running to look around'
 	@echo 'make check      all tests; as root. T="..." passes arguments to pytest,'
-	@echo '                ONLY=format,unit,valgrind,peer,vm,asan-unit,asan-peer some stages,'
+	@echo '                ONLY=format,unit,valgrind,peer,package,trixie,vm,asan-unit,asan-peer some'
+	@echo '                stages (trixie: built and unit-tested in a Debian 13),'
 	@echo '                ASAN=1 those of the AddressSanitizer build'
 	@echo 'make vm         a shell in the virtual machine with SR-IOV; MACHINE=igb-noiommu another one'
 	@echo 'make bench      the benchmark, side by side with testpmd; as root; QUICK=1 a short one'
+	@echo 'make deb        Debian packages, in build-deb/'
 	@echo 'make install    installs; DESTDIR= for packagers'
 
 setup:
@@ -50,7 +52,11 @@ bench:
 	@meson compile -C $(BUILD)
 	@bench/run --build $(BUILD) $(if $(filter-out 0 no,$(QUICK)),--quick)
 
+deb:
+	@tools/setup deb
+	@tools/deb
+
 install: build
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
 
-.PHONY: all help setup build demo check vm bench install
+.PHONY: all help setup build demo check vm bench deb install

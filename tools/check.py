@@ -145,14 +145,29 @@ def meson_stage(build: Build, name: str, setup: Optional[str] = None) -> Result:
     return read_junit(junit, name, run(*cmd))
 
 
-def peer_stage(build: Build, name: str, *args: str) -> Result:
+def trixie_stage(folder: str) -> Result:
+    """In a Debian 13, with its compiler and DPDK: everything is built, the unit tests run."""
+    build = TOP / folder
+    junit = build / "meson-logs/testlog.junit.xml"
+    junit.unlink(missing_ok=True)
+    verb = "configure" if (build / "build.ninja").exists() else "setup"
+    # Not much optimized: it is done sooner.
+    options = ["-Dunit_tests=enabled", "-Dwerror=true", "-Doptimization=1", "-Ddebug=false"]
+    inside = str(TOP / "tools/in-trixie")
+    if run(inside, "meson", verb, folder, *options) or run(inside, "ninja", "-C", folder):
+        return failure("trixie: the build failed")
+    cmd = ["meson", "test", "-C", folder, "--no-rebuild", "--suite", "unit", "--print-errorlogs"]
+    return read_junit(junit, "trixie", run(inside, *cmd))
+
+
+def pytest_stage(build: Build, name: str, folder: str, *args: str) -> Result:
     if not build.ready():
         return failure(f"{name}: the build in {build.folder} failed")
-    junit = build.folder / "peer.junit.xml"
+    junit = build.folder / f"{folder}.junit.xml"
     junit.unlink(missing_ok=True)
     status = run(
         PYTHON, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={junit}", *args,
-        "--rootdir", str(TOP / "tests" / "peer"), str(TOP / "tests" / "peer"),
+        "--rootdir", str(TOP / "tests" / folder), str(TOP / "tests" / folder),
         env={"VIO4WD_BUILD": str(build.folder), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     return read_junit(junit, name, status)
@@ -218,10 +233,12 @@ def main() -> int:
         "format": format_stage,
         "unit": lambda: meson_stage(normal, "unit"),
         "valgrind": lambda: meson_stage(normal, "valgrind", "valgrind"),
-        "peer": lambda: peer_stage(normal, "peer", *args.pytest),
+        "peer": lambda: pytest_stage(normal, "peer", "peer", *args.pytest),
+        "package": lambda: pytest_stage(normal, "package", "package"),
+        "trixie": lambda: trixie_stage(args.build + "-trixie"),
         "vm": lambda: vm_stage(normal, "vm", *args.pytest),
         "asan-unit": lambda: meson_stage(sanitized, "asan-unit"),
-        "asan-peer": lambda: peer_stage(sanitized, "asan-peer", *args.pytest),
+        "asan-peer": lambda: pytest_stage(sanitized, "asan-peer", "peer", *args.pytest),
     }
     wanted = args.only.split(",") if args.only else list(stages)
     unknown = [s for s in wanted if s not in stages]

@@ -116,8 +116,10 @@ struct output_table *output_table_new(const struct ctl *ctl, const struct output
 	}
 	scols_table_enable_noheadings(t->table, ctl->no_headings);
 	for (size_t i = 0; i < n_columns; i++) {
+		/* Before 2.41, libsmartcols leaves room for headings that are not shown. */
+		const char *name = ctl->no_headings ? "" : columns[i].name;
 		struct libscols_column *column =
-			scols_table_new_column(t->table, columns[i].name, 0,
+			scols_table_new_column(t->table, name, 0,
 					       columns[i].right	 ? SCOLS_FL_RIGHT
 					       : columns[i].last ? SCOLS_FL_WRAP
 								 : 0);

@@ -86,7 +86,7 @@ static int too_few(const struct pool *pool, unsigned int have, unsigned int want
 
 int hugepages_reserve(const char *root, const struct config_node_pages *wanted, struct err *err)
 {
-	unsigned int before, after;
+	unsigned int before = 0, after = 0;
 	struct pool pool;
 	int rc;
 

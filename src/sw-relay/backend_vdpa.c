@@ -15,16 +15,9 @@
 
 #include <rte_common.h>
 #include <rte_memzone.h>
-#include <rte_version.h>
 
 #include "sw-relay/backend_port.h"
-
-/* Pairs of a vDPA device that net_virtio_user can drive. */
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 7, 0, 0)
-#define PORT_QUEUES 8
-#else
-#define PORT_QUEUES 1
-#endif
+#include "sw-relay/dpdk_compat.h"
 
 /* Of the port's rings: descriptors, as its driver has them when it is told nothing, and where their
  * second half begins. */
@@ -239,7 +232,7 @@ static bool vdpa_link(struct backend *backend)
 
 uint16_t backend_vdpa_port_queues(uint16_t pairs)
 {
-	return RTE_MIN(pairs, PORT_QUEUES);
+	return RTE_MIN(pairs, DPDK_VDPA_PORT_PAIRS);
 }
 
 const struct backend_ops backend_vdpa_ops = {

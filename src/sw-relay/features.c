@@ -11,6 +11,7 @@
 #include <rte_vhost.h>
 
 #include "common/virtio_features.h"
+#include "sw-relay/dpdk_compat.h"
 #include "sw-relay/features.h"
 
 #define BIT(n) (1ull << (n))
@@ -40,7 +41,8 @@ uint64_t features_protocol_withheld(void)
 {
 	/* No crypto, no page of a device to hand out; and nothing here sends a descriptor. */
 	return BIT(VHOST_USER_PROTOCOL_F_CRYPTO_SESSION) |
-	       BIT(VHOST_USER_PROTOCOL_F_SLAVE_SEND_FD) | BIT(VHOST_USER_PROTOCOL_F_HOST_NOTIFIER);
+	       BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
+	       BIT(VHOST_USER_PROTOCOL_F_HOST_NOTIFIER);
 }
 
 json_object *features_json(uint64_t features)

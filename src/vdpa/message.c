@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <linux/vdpa.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <netlink/attr.h>
 #include <netlink/genl/genl.h>
 
 #include "common/cleanup.h"
+#include "vdpa/uapi.h"
 
 #define LAST_ATTR VDPA_ATTR_VDPA_DEV_SUPPORTED_FEATURES
 

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What the kernel has of vhost-vdpa and Debian 12's headers (6.1) have not. */
+/* What the kernel has of vDPA, and not in the headers of each release: Debian 12's are of 6.1. */
 #ifndef VIO4WD_VDPA_UAPI_H
 #define VIO4WD_VDPA_UAPI_H
 
+#include <linux/vdpa.h>
 #include <linux/vhost.h>
 #include <linux/vhost_types.h>
+
+/* Features of a device in kernel 6.0 to 6.2. Later headers have a block device's capacity there: of
+ * a network device no kernel sends that. */
+#define VDPA_ATTR_VDPA_DEV_SUPPORTED_FEATURES (VDPA_ATTR_DEV_FEATURES + 1)
 
 /* A suspended device can go on (6.3). */
 #ifndef VHOST_VDPA_RESUME

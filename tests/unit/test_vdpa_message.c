@@ -4,6 +4,7 @@
 #include <kselftest_harness.h>
 
 #include "vdpa/message.h"
+#include "vdpa/uapi.h"
 
 #include "vdpa_messages.h"
 

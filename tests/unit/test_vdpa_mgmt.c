@@ -4,6 +4,7 @@
 #include <kselftest_harness.h>
 
 #include "vdpa/mgmt.h"
+#include "vdpa/uapi.h"
 
 #include "fake_netlink.h"
 #include "vdpa_messages.h"

@@ -51,7 +51,7 @@ TEST(table_without_headings_and_rows)
 	output_cell(table, "a");
 	output_cell(table, "b");
 	text = output_table_text(table);
-	EXPECT_STREQ(" 1 a      b", text);
+	EXPECT_STREQ("1 a b", text);
 	free(text);
 }
 

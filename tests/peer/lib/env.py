@@ -20,6 +20,8 @@ SCHEDULER = BUILD / "src/scheduler/vio4wd_core_scheduler"
 NUMBERED = BUILD / "tests/peer/numbered"
 
 PACKAGE_OF = {
+    "apparmor_parser": "apparmor",
+    "rpmspec": "rpm",
     "dpdk-testpmd": "dpdk-dev",
     "ovs-vsctl": "openvswitch-switch",
     "ovsdb-server": "openvswitch-switch",

@@ -24,9 +24,10 @@ class Systemd:
     """dir is there inside, too: sockets in it can be reached from both sides.
 
     hardware: with the network and the VFIO devices (/dev/vfio must exist) of the host.
+    installed: with the build; else with nothing of ours.
     """
 
-    def __init__(self, hardware: bool = False) -> None:
+    def __init__(self, hardware: bool = False, installed: bool = True) -> None:
         if not Path("/lib/systemd/systemd").exists():
             raise RuntimeError("systemd is missing: install the package systemd")
         self.dir = Path(tempfile.mkdtemp(prefix="v4sd-", dir="/tmp"))
@@ -36,8 +37,10 @@ class Systemd:
         self.sockets.chmod(0o1777)
         self.log = self.dir / "boot.txt"
         self.process = Process(
-            ["unshare", "--mount", BOOT, self.dir, BUILD, "host" if hardware else "own"], self.log
-        )
+            ["unshare", "--mount", BOOT, self.dir, BUILD if installed else "-",
+             "host" if hardware else "own"],
+            self.log,
+        )  # fmt: skip
         self.pid = 0
 
     def wait_booted(self) -> "Systemd":

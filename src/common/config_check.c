@@ -70,8 +70,29 @@ static void check_migration(struct config_parser *p)
 		name, QUOTE(listen));
 }
 
+/* What works, and not as the file says. */
+static void check_offloads(struct config_parser *p)
+{
+	const char *name = "VIRTIOFWD_ZERO_COPY";
+
+	if (p->cfg->zero_copy)
+		config_report_warning(p->report, line_of(p, name),
+				      "%s: packets are copied: DPDK's vhost library can no longer "
+				      "send a VM's packets from where they are; set it to false",
+				      name);
+	name = "VIRTIOFWD_MRGBUF";
+	if (p->cfg->jumbo && !p->cfg->mrgbuf)
+		config_report_warning(
+			p->report, line_of(p, name),
+			"%s: off, with VIRTIOFWD_JUMBO: a VM whose driver gives buffers "
+			"of 1500 bytes receives no longer packets, which are dropped "
+			"and counted as too_long; set it to true",
+			name);
+}
+
 void config_check(struct config_parser *p)
 {
+	check_offloads(p);
 	check_socket_path(p);
 	check_endpoints(p);
 	check_migration(p);

@@ -135,7 +135,8 @@ const struct config_var config_vars[] = {
 	  .type = &config_type_bool,
 	  FIELD(zero_copy),
 	  .fallback = "false",
-	  .about = "From VM to VF without a copy, where the device allows it." },
+	  .about = "Packets from VM to VF without a copy. They are copied all the same, with a "
+		   "warning: DPDK's vhost library cannot do without any more." },
 
 	{ .group = "Devices",
 	  .name = "VIRTIOFWD_STATIC_VFS",

@@ -25,6 +25,12 @@ static void print_escaped(FILE *out, const char *text)
 	}
 }
 
+static void print_model(FILE *out, const struct vm_facts *facts)
+{
+	fprintf(out, "  <model type='virtio%s'/>\n",
+		facts->disable_legacy ? "-non-transitional" : "");
+}
+
 static void print_driver(FILE *out, const struct vm_facts *facts)
 {
 	const bool mrg_rxbuf = facts->mrg_rxbuf || facts->vhostdev;
@@ -47,7 +53,8 @@ static void print_vdpa_interface(FILE *out, const struct vm_facts *facts)
 		fprintf(out, "  <mac address='%s'/>\n", facts->mac);
 	fputs("  <source dev='", out);
 	print_escaped(out, facts->vhostdev);
-	fputs("'/>\n  <model type='virtio'/>\n", out);
+	fputs("'/>\n", out);
+	print_model(out, facts);
 	print_driver(out, facts);
 	fputs("</interface>\n", out);
 }
@@ -65,7 +72,7 @@ static void print_interface(FILE *out, const struct vm_facts *facts)
 		      out);
 	else
 		fputs("' mode='server'/>\n", out);
-	fputs("  <model type='virtio'/>\n", out);
+	print_model(out, facts);
 	print_driver(out, facts);
 	if (facts->jumbo)
 		fputs("  <mtu size='9000'/>\n", out);
@@ -75,8 +82,9 @@ static void print_interface(FILE *out, const struct vm_facts *facts)
 static void print_memory(FILE *out, const struct vm_facts *facts)
 {
 	fprintf(out, "<memory unit='MiB'>%lu</memory>\n<memoryBacking>\n", facts->memory_mib);
-	if (facts->hugepages)
-		fputs("  <hugepages/>\n", out);
+	if (facts->page_mib)
+		fprintf(out, "  <hugepages>\n    <page size='%u' unit='MiB'/>\n  </hugepages>\n",
+			facts->page_mib);
 	fputs("  <source type='memfd'/>\n  <access mode='shared'/>\n</memoryBacking>\n", out);
 	fprintf(out, "<vcpu>%u</vcpu>\n<cpu>\n  <numa>\n    <cell id='0' cpus='0", facts->vcpus);
 	if (facts->vcpus > 1)

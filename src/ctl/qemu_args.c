@@ -59,7 +59,7 @@ static void add_chardev(json_object *args, const struct vm_facts *facts)
 static json_object *make_args(const struct vm_facts *facts)
 {
 	json_object *args = json_object_new_array();
-	char queues[64] = "", device[160] = "";
+	char queues[64] = "", device[160] = "", pages[48] = "";
 	size_t len = 0;
 
 	if (facts->queues > 1) {
@@ -67,6 +67,8 @@ static json_object *make_args(const struct vm_facts *facts)
 		len += (size_t)snprintf(device, sizeof(device), ",mq=on,vectors=%u",
 					2 * facts->queues + 2);
 	}
+	if (facts->disable_legacy)
+		len += (size_t)snprintf(device + len, sizeof(device) - len, ",disable-legacy=on");
 	if (facts->mac)
 		len += (size_t)snprintf(device + len, sizeof(device) - len, ",mac=%s", facts->mac);
 	if (!facts->mrg_rxbuf && !facts->vhostdev)
@@ -80,8 +82,10 @@ static json_object *make_args(const struct vm_facts *facts)
 		add(args, "-device", "virtio-net-pci,netdev=vio4wd-net%u%s", facts->id, device);
 		return args;
 	}
+	if (facts->page_mib)
+		snprintf(pages, sizeof(pages), ",hugetlb=on,hugetlbsize=%uM", facts->page_mib);
 	add(args, "-object", "memory-backend-memfd,id=vio4wd-mem,size=%luM,share=on%s",
-	    facts->memory_mib, facts->hugepages ? ",hugetlb=on,hugetlbsize=2M" : "");
+	    facts->memory_mib, pages);
 	add(args, "-machine", "memory-backend=vio4wd-mem");
 	add_chardev(args, facts);
 	add(args, "-netdev", "vhost-user,id=vio4wd-net%u,chardev=vio4wd%u%s", facts->id, facts->id,
@@ -110,7 +114,7 @@ static json_object *make_hints(const struct vm_facts *facts)
 		hint[n++] = about_mac;
 	else if (!facts->mac)
 		hint[n++] = "without --mac QEMU gives every VM the same address";
-	if (!facts->hugepages && !facts->vhostdev)
+	if (!facts->page_mib && !facts->vhostdev)
 		hint[n++] = "memory on hugepages is faster: --hugepages";
 	for (size_t i = 0; i < n; i++)
 		json_object_array_add(hints, json_object_new_string(hint[i]));

@@ -69,6 +69,26 @@ static bool parse_version(struct ctl *ctl, const char *text, unsigned int *versi
 	return true;
 }
 
+static bool parse_page_size(struct ctl *ctl, const char *text, unsigned int *mib)
+{
+	if (!text || strcasecmp(text, "2M") == 0)
+		*mib = 2;
+	else if (strcasecmp(text, "1G") == 0)
+		*mib = 1024;
+	else
+		ctl_usage(ctl, "--hugepages is '%s'; it must be 2M or 1G", text);
+	return *mib > 0;
+}
+
+static bool check_memory(struct ctl *ctl, const struct vm_facts *facts)
+{
+	if (!facts->page_mib || facts->memory_mib % facts->page_mib == 0)
+		return true;
+	ctl_usage(ctl, "--memory is %luM; on hugepages of %uM it must be a multiple of that",
+		  facts->memory_mib, facts->page_mib);
+	return false;
+}
+
 static bool parse_option(struct ctl *ctl, struct vm_facts *facts, int c)
 {
 	switch (c) {
@@ -91,9 +111,11 @@ static bool parse_option(struct ctl *ctl, struct vm_facts *facts, int c)
 		return facts->vcpus > 0;
 	case 'Q':
 		return parse_version(ctl, optarg, &facts->qemu_version);
-	default:
-		facts->hugepages = true;
+	case 'L':
+		facts->disable_legacy = true;
 		return true;
+	default:
+		return parse_page_size(ctl, optarg, &facts->page_mib);
 	}
 }
 
@@ -219,7 +241,7 @@ int vm_facts_get(struct ctl *ctl, int argc, char **argv, struct vm_facts *facts,
 	}
 	if (!ctl_operands(ctl, argc, argv, 1, 1, &status))
 		return status;
-	if (!ctl_number(ctl, "ID", argv[optind], UINT_MAX, &facts->id))
+	if (!ctl_number(ctl, "ID", argv[optind], UINT_MAX, &facts->id) || !check_memory(ctl, facts))
 		return CTL_USAGE;
 	status = ask(ctl, facts);
 	if (status != CTL_OK)

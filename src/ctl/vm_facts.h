@@ -13,7 +13,8 @@ struct vm_facts {
 	const char *mac;	  /* --mac, else that of the VF; NULL: the VM's own choice */
 	unsigned long memory_mib; /* of the whole VM */
 	unsigned int vcpus;
-	bool hugepages;
+	unsigned int page_mib;	   /* size of the hugepages it is on; 0: on ordinary memory */
+	bool disable_legacy;	   /* a device of virtio 1.0 and later, and of nothing before */
 	unsigned int qemu_version; /* major * 100 + minor */
 	/* of the daemon */
 	json_object *relay, *config, *vfs, *vdpa;
@@ -30,8 +31,9 @@ struct vm_facts {
 #define VM_OPTIONS                                                                           \
 	{ "queues", required_argument, NULL, 'q' }, { "mac", required_argument, NULL, 'm' }, \
 		{ "memory", required_argument, NULL, 's' },                                  \
+		{ "hugepages", optional_argument, NULL, 'H' },                               \
 	{                                                                                    \
-		"hugepages", no_argument, NULL, 'H'                                          \
+		"disable-legacy", no_argument, NULL, 'L'                                     \
 	}
 
 #define VM_OPTIONS_HELP                                                                          \
@@ -39,7 +41,8 @@ struct vm_facts {
 	"  --mac MAC          the VM's address (default: the VF's own, which is all that a VF\n" \
 	"                     delivers; without a VF it is left to QEMU or libvirt)\n"           \
 	"  --memory SIZE      memory of the VM, as in 4G or 512M (default 1G)\n"                 \
-	"  --hugepages        put it on hugepages, which is faster\n"
+	"  --hugepages[=SIZE] put it on hugepages, which is faster: of 2M (default) or 1G\n"     \
+	"  --disable-legacy   a device of virtio 1.0 only, without that of older drivers\n"
 
 /* Parses the command line and asks the daemon. Returns CTL_OK, else *facts is cleared; *stop is set
  * when the command must return (--help included). */

@@ -140,10 +140,11 @@ static int try_bind(const char *path, struct err *err)
 	return 0;
 }
 
-static int register_socket(const struct endpoint_options *o, struct err *err)
+static int register_socket(struct endpoint *ep, struct err *err)
 {
+	const struct endpoint_options *o = &ep->options;
 	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
-	uint64_t protocol = 0;
+	uint64_t offered = 0, protocol = 0;
 
 	if (o->client)
 		flags |= RTE_VHOST_USER_CLIENT;
@@ -151,13 +152,16 @@ static int register_socket(const struct endpoint_options *o, struct err *err)
 		return err_set(err, -ENOSPC, "socket",
 			       "socket %s: the vhost library cannot take one more", o->socket);
 	if (rte_vhost_driver_disable_features(o->socket, features_withheld(o)) == 0 &&
+	    rte_vhost_driver_get_features(o->socket, &offered) == 0 &&
 	    rte_vhost_driver_get_protocol_features(o->socket, &protocol) == 0 &&
 	    rte_vhost_driver_set_protocol_features(o->socket,
 						   protocol & ~features_protocol_withheld()) == 0 &&
-	    rte_vhost_driver_callback_register(o->socket, &endpoint_vhost_ops) == 0 &&
-	    rte_vhost_driver_start(o->socket) == 0) {
-		vhost_wake();
-		return 0;
+	    rte_vhost_driver_callback_register(o->socket, &endpoint_vhost_ops) == 0) {
+		atomic_store(&ep->offered, offered);
+		if (rte_vhost_driver_start(o->socket) == 0) {
+			vhost_wake();
+			return 0;
+		}
 	}
 	rte_vhost_driver_unregister(o->socket);
 	return err_set(err, -EIO, "socket", "socket %s: the vhost library refuses it", o->socket);
@@ -197,7 +201,7 @@ int endpoint_make(const struct endpoint_options *options, struct err *err)
 	tables_lock();
 	TAILQ_INSERT_TAIL(&endpoints, ep, next);
 	tables_unlock();
-	r = register_socket(options, err); /* a VM may connect before it returns */
+	r = register_socket(ep, err); /* a VM may connect before it returns */
 	if (r < 0) {
 		list_remove(ep);
 		bridge_fini(&ep->bridge);

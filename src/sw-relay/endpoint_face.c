@@ -30,6 +30,7 @@ void endpoint_face_set(struct endpoint *ep, const struct hardware_face *hardware
 	if (ep->queues == 1)
 		face->masked |= offered & BIT(VIRTIO_NET_F_MQ);
 	rte_vhost_driver_disable_features(ep->options.socket, face->masked);
+	atomic_fetch_and(&ep->offered, ~face->masked);
 }
 
 void endpoint_face_clear(struct endpoint *ep)
@@ -38,6 +39,7 @@ void endpoint_face_clear(struct endpoint *ep)
 	if (!ep->face.hardware.pairs)
 		return;
 	rte_vhost_driver_enable_features(ep->options.socket, ep->face.masked);
+	atomic_fetch_or(&ep->offered, ep->face.masked);
 	memset(&ep->face, 0, sizeof(ep->face));
 }
 

@@ -54,6 +54,7 @@ struct endpoint {
 	struct endpoint_face face;
 	struct rte_vdpa_device *vdpa; /* of DPDK: that connections may have; else NULL */
 	_Atomic uint16_t queues;      /* queue pairs that the next VM is offered */
+	_Atomic uint64_t offered;     /* virtio features, likewise */
 
 	/* of the operation that runs, else the control thread's */
 	uint16_t spread; /* queue pairs the device was set up for */

@@ -28,6 +28,7 @@
 #include <rte_vhost.h>
 
 #include "common/log.h"
+#include "common/virtio_features.h"
 #include "sw-relay/endpoint_internal.h"
 #include "sw-relay/worker_table.h"
 
@@ -73,6 +74,20 @@ int endpoint_work_fd(void)
 	return work_fd;
 }
 
+/* A VM keeps the features it has begun with, when it connects anew and when it is migrated. The
+ * library refuses those that are not offered, and does not say which. */
+static void check_features(const struct endpoint *ep, uint64_t features)
+{
+	const uint64_t excess = features & ~atomic_load(&ep->offered);
+	char names[256];
+
+	if (excess)
+		log_error("relay %u: the VM has agreed on features that this relay does not offer: "
+			  "%s; its connection is closed. Relays between which a VM moves need the "
+			  "same VIRTIOFWD_TSO, VIRTIOFWD_MRGBUF, VIRTIOFWD_JUMBO and queue pairs",
+			  ep->options.id, feature_names(excess, names, sizeof(names)));
+}
+
 /* Runs with ring locks held for most requests, like vring_state_changed. */
 static enum rte_vhost_msg_result before_message(int vid, void *message)
 {
@@ -99,6 +114,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 		bridge_memory_changing(&vm->endpoint->bridge, vm);
 		break;
 	case SET_FEATURES: /* so does this one with all but the first pair */
+		check_features(vm->endpoint, head->payload.u64);
 		if (!(head->payload.u64 & MQ))
 			atomic_fetch_and(&vm->enabled, 3ull);
 		break;
@@ -121,6 +137,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *message)
 	case SEND_RARP:
 		rarp_ask(&vm->rarp, head->payload.u64);
 		bridge_rarp_asked(&vm->endpoint->bridge, vm);
+		workers_poke();
 		endpoint_work_later();
 		break;
 	}

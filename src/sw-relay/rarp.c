@@ -24,6 +24,7 @@ void rarp_ask(struct rarp *rarp, uint64_t payload)
 	memcpy(&mac, &payload, RTE_ETHER_ADDR_LEN);
 	atomic_store(&rarp->asked, now());
 	atomic_store(&rarp->owed, mac);
+	atomic_fetch_add(&rarp->count, 1);
 }
 
 void rarp_forget(struct rarp *rarp)

@@ -4,7 +4,8 @@
  * The RARP request by which switches learn where the MAC address of a VM is that was migrated. Its
  * front end asks for it (VHOST_USER_SEND_RARP), several times within a second, when the guest does
  * not announce itself (VIRTIO_NET_F_GUEST_ANNOUNCE), which it does by its TX ring. In software the
- * vhost library sends it when it is asked for packets of the VM.
+ * vhost library sends it when it is asked for packets of the VM: a lane that waits for a kick is
+ * made to look.
  */
 #ifndef VIO4WD_RELAY_RARP_H
 #define VIO4WD_RELAY_RARP_H
@@ -20,6 +21,7 @@
 struct rarp {
 	_Atomic uint64_t owed;	/* for this MAC address, as in the message; 0: none is owed */
 	_Atomic uint64_t asked; /* CLOCK_MONOTONIC in seconds; 0: never */
+	_Atomic uint32_t count; /* of requests; workers look when it has changed */
 };
 
 /* As short as a frame may be. */

@@ -61,19 +61,27 @@ void worker_take_up(struct worker *w, uint64_t now)
 		adopt(w, atomic_load_explicit(&w->table, memory_order_acquire), now);
 }
 
-/* A ring of some VM changed: lanes whose rings did begin anew. */
+static bool has_reason_to_look(struct lane *l)
+{
+	struct vm *vm = l->cfg.vm;
+	uint32_t rarp_seen = l->rarp_seen;
+
+	l->rarp_seen = atomic_load(&vm->rarp.count);
+	return l->rarp_seen != rarp_seen ||
+	       atomic_load(&vm->rings[VM_TX_RING(l->cfg.index)].generation) != l->slot_generation;
+}
+
+/* A ring of some VM changed, or it is to be announced: its lanes begin anew. */
 static void look_at_rings(struct worker *w, uint64_t now)
 {
 	struct lane_table *t = w->current;
 
 	for (unsigned int i = 0; i < t->n; i++) {
 		struct lane *l = t->lanes[i];
-		struct vm_ring *ring;
 
 		if (l->cfg.direction != LANE_VM_TO_VF || l->state == LANE_POLLED)
 			continue;
-		ring = &l->cfg.vm->rings[VM_TX_RING(l->cfg.index)];
-		if (atomic_load(&ring->generation) != l->slot_generation)
+		if (has_reason_to_look(l))
 			l->state = LANE_FRESH;
 	}
 	adopt(w, t, now);

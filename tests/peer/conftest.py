@@ -14,6 +14,7 @@ from lib.stage import (  # noqa: E402, F401
     Stage,
     check_programs,
     daemon,
+    figure,
     hugepages,
     pytest_runtest_makereport,
     stage,

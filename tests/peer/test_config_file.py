@@ -258,3 +258,12 @@ def test_reload_with_a_broken_file_keeps_what_runs(stage):
     daemon.reload()
     until(lambda: daemon.rpc("config")["VIRTIOFWD_LOG_LEVEL"] in (7, "7"), "the level is read")
     assert daemon.relay(1)["state"] == "listening"
+
+
+def test_settings_that_cannot_be_as_wished(stage):
+    """They are no reason not to start, and the log of the manager says what holds instead."""
+    daemon = stage.daemon(
+        VIRTIOFWD_ZERO_COPY=True, VIRTIOFWD_JUMBO=True, VIRTIOFWD_MRGBUF=False
+    )
+    daemon.wait_log(r"warning: .*VIRTIOFWD_ZERO_COPY: packets are copied")
+    daemon.wait_log(r"warning: .*VIRTIOFWD_MRGBUF: off, with VIRTIOFWD_JUMBO")

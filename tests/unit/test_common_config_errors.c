@@ -277,6 +277,8 @@ static const struct {
 	{ "VIRTIOFWD_SOCKET_OWNER=no-such-user-here", 1, "a user this host does not have" },
 	{ "VIRTIOFWD_SOCKET_GROUP=no-such-group-here", 1, "a group this host does not have" },
 	{ "VIRTIOFWD_BINARY=/usr/bin/virtio-forwarder", 1, "is not used any more" },
+	{ "\nVIRTIOFWD_ZERO_COPY=y", 2, "VIRTIOFWD_ZERO_COPY: packets are copied" },
+	{ "VIRTIOFWD_JUMBO=y\nVIRTIOFWD_MRGBUF=n", 2, "with VIRTIOFWD_JUMBO" },
 };
 
 TEST_F(config, every_kind_of_warning) {

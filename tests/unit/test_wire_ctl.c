@@ -144,8 +144,16 @@ TEST_F(ctl, arguments_for_qemu) {
 	self->result = "{\"id\":1,\"mode\":\"client\",\"socket\":\"/tmp/a,b\"}";
 	EXPECT_EQ(0, run(self, "qemu-args 1 --qemu 10.0 --hugepages"));
 	EXPECT_IN("path=/tmp/a,,b,server=on,wait=off\n", self->out);
-	EXPECT_IN("hugetlb=on", self->out);
+	EXPECT_IN("size=1024M,share=on,hugetlb=on,hugetlbsize=2M\n", self->out);
+	EXPECT_EQ(0, run(self, "qemu-args 1 --hugepages=1G --disable-legacy --memory 2G"));
+	EXPECT_IN("size=2048M,share=on,hugetlb=on,hugetlbsize=1024M\n", self->out);
+	EXPECT_IN("-device virtio-net-pci,netdev=vio4wd-net1,disable-legacy=on,", self->out);
+	EXPECT_EQ(0, run(self, "libvirt-xml 1 --hugepages=1G --disable-legacy --memory 2G"));
+	EXPECT_IN("<page size='1024' unit='MiB'/>", self->out);
+	EXPECT_IN("<model type='virtio-non-transitional'/>", self->out);
 	EXPECT_EQ(0, run(self, "libvirt-xml 1"));
+	EXPECT_IN("<model type='virtio'/>", self->out);
+	EXPECT_EQ(NULL, strstr(self->out, "<hugepages>"));
 	EXPECT_IN("path='/tmp/a,b' mode='server'/>", self->out);
 	self->result = "{\"id\":1,\"mode\":\"server\",\"socket\":\"/tmp/a<'b\"}";
 	EXPECT_EQ(0, run(self, "qemu-args 1 --qemu 10.0"));
@@ -288,6 +296,9 @@ TEST_F(ctl, wrong_usage) {
 		"qemu-args 1 --mac 5",
 		"qemu-args 1 --mac 01:00:00:00:00:00",
 		"qemu-args 1 --memory 5",
+		"qemu-args 1 --hugepages=4K",
+		"qemu-args 1 --hugepages=1G --memory 1536M",
+		"libvirt-xml 1 --hugepages --memory 513M",
 		"libvirt-xml 1 --qemu 9",
 		"status --json=1",
 		"-x",

@@ -4,12 +4,12 @@
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from lib.daemon import Daemon
 from lib.process import run
-from lib.stage import Stage
+from lib.stage import Figure, Stage, figure  # noqa: F401
 from lib.wait import until
 from outside import Outside
 from sriov import Pf
@@ -17,7 +17,6 @@ from vms import Vm, Vms, address_of, mac_of
 
 TOTAL = 7
 ALL_AUTO = {"VIO4WD_AUTO_VFS": ["enp1s0:0"]}
-Figure = Callable[[str], None]
 
 
 def fixed_macs(count: int = TOTAL) -> List[str]:
@@ -119,14 +118,3 @@ def bench_of_module(hugepages: Path, folder: Path) -> Iterator[Bench]:
         finally:
             if pf.exists() and pf.driver:
                 pf.set_vfs(0)
-
-
-@pytest.fixture
-def figure(capsys: pytest.CaptureFixture) -> Figure:
-    """Says what was measured, as a comment of the TAP."""
-
-    def say(text: str) -> None:
-        with capsys.disabled():
-            print(f"# {text}", flush=True)
-
-    return say

@@ -33,6 +33,7 @@ PACKAGE_OF = {
     "protoc": "protobuf-compiler",
     "tcpdump": "tcpdump",
     "cpio": "cpio",
+    "virt-xml-validate": "libvirt-clients",
 }
 
 

@@ -8,23 +8,29 @@ import struct
 import threading
 import time
 from collections import deque
-from typing import Callable, Deque, Dict, List, Optional, Tuple
+from contextlib import contextmanager
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from .vhost_user import (
     EVENT_IDX,
     INDIRECT_DESC,
+    LOG_ALL,
     NET_MRG_RXBUF,
+    PROTO_LOG_SHMFD,
     PROTOCOL,
     RING_PACKED,
     VERSION_1,
     Dropped,
     FrontEnd,
     Memory,
+    Request,
     bits,
 )
 
 FEATURES = bits(VERSION_1, NET_MRG_RXBUF, INDIRECT_DESC)
+LOG_PROTOCOL = PROTOCOL | bits(PROTO_LOG_SHMFD)
 BUFFER = 2048
+PAGE = 4096
 STALL = 1.0  # seconds without a frame, after which those under way are given up
 RX, TX = 0, 1
 
@@ -99,6 +105,26 @@ class NetVM(FrontEnd):
                 self.parts = []
         self._refill()
         return frames
+
+    def begin_log(self, log: Memory) -> List[Tuple[int, int]]:
+        """As when the VM begins to be migrated: log gets a bit for each page that is written. Returns
+        where the used rings are."""
+        assert self.memory
+        self.ask(Request.SET_LOG_BASE, struct.pack("<QQ", len(log.map), 0), [log.fd])
+        used = []
+        for i, ring in enumerate(self.rings):
+            user, guest = self.memory.user, self.memory.guest
+            self.vring_addr(
+                i, user + ring.desc, user + ring.avail, user + ring.used, 1, guest + ring.used
+            )
+            used.append((guest + ring.used, 4 + 8 * ring.size))
+        self.u64(Request.SET_FEATURES, self.features | bits(LOG_ALL))
+        self.sync()
+        return used
+
+    def end_log(self) -> None:
+        self.u64(Request.SET_FEATURES, self.features)
+        self.sync()
 
     def stop(self) -> None:
         """As a driver that is shut down: rings off, one by one, then the connection."""
@@ -232,3 +258,26 @@ class NumberedLoop:
                 f"VM on {self.path}: {self.received} of {goal} frames came back in {timeout} s, "
                 f"{self.sent} were sent, {self.lost} lost"
             )
+
+
+def _pages(parts: Iterable[Tuple[int, int]]) -> Set[int]:
+    return {p for at, n in parts for p in range(at // PAGE, (at + n - 1) // PAGE + 1)}
+
+
+@contextmanager
+def log_checked(vm: NumberedLoop, log: Memory) -> Iterator[None]:
+    """Logs while the block runs, and some traffic after it: all pages are marked that were written in
+    between, and no others."""
+    vm.within(lambda net: net.written.clear())
+    rings = vm.within(lambda net: net.begin_log(log))
+    yield
+    vm.progress(2 * vm.window)  # those written before it began have come
+    first = vm.within(lambda net: len(net.written))
+    vm.progress(600, 60)
+    last = vm.within(lambda net: len(net.written))
+    vm.within(lambda net: net.end_log())
+    vm.progress(2 * vm.window)
+    written = vm.within(lambda net: list(net.written))
+    marked = {page for page in range(len(log.map) * 8) if log.map[page // 8] >> page % 8 & 1}
+    assert _pages(written[first:last]) <= marked <= _pages([*written, *rings])
+    assert marked & _pages(rings[:1])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The network outside: a namespace joined to the host by a veth pair."""
 
+import ctypes
 import itertools
 import os
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import List, Optional, Sequence
 from .env import tool
 from .process import Arg, Process, run
 
+CLONE_NEWNET = 0x40000000
 _count = itertools.count()
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Netns:
@@ -66,9 +69,19 @@ class Netns:
     def mac(self) -> str:
         return self.run("cat", f"/sys/class/net/{self.peer}/address").strip()
 
+    def enter(self) -> None:
+        """Takes the calling thread into the namespace, for good."""
+        with open(f"/var/run/netns/{self.name}") as ns:
+            if _libc.setns(ns.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), f"setns to {self.name}")
+
+    def hosts(self) -> List[str]:
+        return [self.host]
+
     def close(self) -> None:
         # Removing one end of the pair removes both; the namespace may hold the other for a while.
-        run([tool("ip"), "link", "del", self.host], check=False)
+        for host in self.hosts():
+            run([tool("ip"), "link", "del", host], check=False)
         run([tool("ip"), "netns", "del", self.name], check=False)
 
     def __enter__(self) -> "Netns":
@@ -76,3 +89,23 @@ class Netns:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class Switch(Netns):
+    """A bridge in the namespace with a port for each of two relays; `peer` is its own interface."""
+
+    def hosts(self) -> List[str]:
+        return [f"{self.host}{letter}" for letter in "ab"]
+
+    def _make(self, address: Optional[str], mtu: int, queues: int, finish: bool) -> None:
+        ip = tool("ip")
+        self.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
+        self.run(ip, "link", "add", self.peer, "mtu", mtu, "type", "bridge")
+        for host in self.hosts():
+            run([ip, "link", "add", host, "type", "veth", "peer", "name", host, "netns", self.name])
+            Path(f"/proc/sys/net/ipv6/conf/{host}/disable_ipv6").write_text("1")
+            run([ip, "link", "set", host, "mtu", mtu, "up"])
+            self.run(ip, "link", "set", host, "mtu", mtu, "master", self.peer, "up")
+        self.run(ip, "link", "set", self.peer, "up")
+        if address:
+            self.run(ip, "addr", "add", address, "dev", self.peer)

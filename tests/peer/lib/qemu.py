@@ -45,13 +45,18 @@ def _overlay(folder: Path) -> Path:
     return image
 
 
-def _machine(accel: List[str], memory: int, cpus: int) -> List[str]:
+def _machine(accel: List[str], cpus: int) -> List[str]:
     return [
-        str(QEMU), *accel, "-M", "q35,memory-backend=mem", "-smp", str(cpus), "-m", str(memory),
-        "-object", f"memory-backend-memfd,id=mem,size={memory}M,share=on",
+        str(QEMU), *accel, "-M", "q35", "-smp", str(cpus),
         "-nodefaults", "-display", "none", "-no-reboot",
         "-kernel", str(GUEST / "vmlinux"),
+        "-global", "virtio-net-pci.romfile=",  # the cache has none
     ]  # fmt: skip
+
+
+def _memory(size: int) -> List[str]:
+    return ["-m", str(size), "-machine", "memory-backend=mem",
+            "-object", f"memory-backend-memfd,id=mem,size={size}M,share=on"]  # fmt: skip
 
 
 @lru_cache(maxsize=None)
@@ -65,7 +70,7 @@ def accelerator() -> Tuple[str, ...]:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return tcg
     # Without a root file system the kernel panics, and panic=-1 with -no-reboot ends QEMU.
-    cmd = _machine(list(kvm), 128, 1) + ["-serial", "stdio", "-append", APPEND]
+    cmd = _machine(list(kvm), 1) + _memory(128) + ["-serial", "stdio", "-append", APPEND]
     try:
         out = subprocess.run(
             cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -90,6 +95,9 @@ class Shell:
 
     def wait_ready(self) -> bool:
         return self.stream.readline() == b"ready 0 0\n"
+
+    def close(self) -> None:
+        self.stream.close()
 
     def run(self, command: str, check: bool = True) -> str:
         """Returns what the command printed."""
@@ -148,7 +156,11 @@ class Guest:
         prefix: Sequence[Arg] = (),
         uid: int = -1,
         more: Sequence[str] = (),
+        incoming: bool = False,
+        args: Sequence[str] = (),
     ) -> None:
+        """args: those for memory and network, in the place of what follows from the other options;
+        incoming: waits for a guest to be migrated to it, one that was started with the same options."""
         self.folder = folder
         self.serial = folder / "serial.txt"
         self._qmp: Optional[socket.socket] = None
@@ -164,7 +176,7 @@ class Guest:
         chardev = f"socket,id=vhost,path={vhost}"
         chardev += ",server=on,wait=off" if server else ""
         chardev += f",reconnect-ms={reconnect_ms}" if reconnect_ms else ""
-        nic = f"virtio-net-pci,netdev=net,mac={mac},romfile="
+        nic = f"virtio-net-pci,netdev=net,mac={mac}"
         nic += f",mq=on,vectors={2 * queues + 2}" if queues > 1 else ""
         nic += ",packed=on" if packed else ""
         nic += f",host_mtu={mtu}" if mtu else ""
@@ -176,10 +188,9 @@ class Guest:
         else:
             network = ["-chardev", chardev,
                        "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}"]  # fmt: skip
-        self._argv = list(prefix) + _machine(list(accelerator()), memory, cpus) + [
+        self._argv = list(prefix) + _machine(list(accelerator()), cpus) + [
             "-initrd", image, "-append", append, "-serial", f"file:{self.serial}",
-            *network,
-            "-device", nic,
+            *(args or [*_memory(memory), *network, "-device", nic]),
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=command,path={self._command},server=on,wait=off",
             "-device", "virtserialport,chardev=command,name=command",
@@ -187,12 +198,13 @@ class Guest:
             "-mon", "chardev=qmp,mode=control", *more,
         ]  # fmt: skip
         self.shell: Optional[Shell] = None
-        self._start()
+        self._start(incoming)
 
-    def _start(self) -> None:
+    def _start(self, incoming: bool = False) -> None:
         for path in (self._command, self._control, self.serial):
             path.unlink(missing_ok=True)
-        self.process = Process(self._argv, self.folder / "qemu.txt")
+        argv = self._argv + (["-incoming", "defer"] if incoming else [])
+        self.process = Process(argv, self.folder / "qemu.txt")
 
     def wait_ready(self) -> "Guest":
         """Waits until /init has brought up the network and takes commands."""
@@ -247,6 +259,33 @@ class Guest:
             if "return" in answer or "error" in answer:
                 return answer
 
+    def migrate(self, to: "Guest", timeout: float = 60) -> Dict[str, Any]:
+        """To a guest that was started with incoming; returns QEMU's figures. A failure is an
+        AssertionError, and this guest runs on."""
+        uri = f"unix:{to.folder / 'migration'}"
+        info: Dict[str, Any] = {}
+
+        def ended() -> bool:
+            info.update(self.qmp("query-migrate")["return"])
+            return info["status"] in ("completed", "failed")
+
+        for answer in (
+            to.qmp("migrate-incoming", uri=uri),
+            self.qmp("migrate-set-parameters", **{"max-bandwidth": 1 << 32}),
+            self.qmp("migrate", uri=uri),
+        ):
+            assert "error" not in answer, answer
+        until(ended, "the guest is migrated", timeout)
+        assert info["status"] == "completed", f"{info}\n{to.process.text()}"
+        to.shell = Shell(to._command, to.process)
+        self.close()
+        return info
+
+    def wait_incoming(self) -> None:
+        """A guest that has left is started anew, and waits to be migrated back."""
+        self.close()
+        self._start(incoming=True)
+
     def power_off(self) -> None:
         """The clean way: the guest's driver resets the device before QEMU ends."""
         assert self.shell
@@ -259,6 +298,12 @@ class Guest:
     def close(self) -> None:
         if self.process.running():
             self.process.kill()
+        if self.shell:
+            self.shell.close()
+        if self._qmp:
+            self._qmp_stream.close()
+            self._qmp.close()
+        self.shell = self._qmp = None
 
     def __enter__(self) -> "Guest":
         return self.wait_ready()

@@ -14,7 +14,7 @@ from . import leaks
 from .daemon import Daemon
 from .env import CTL, MANAGER, NUMBERED, RELAY
 from .hugepages import Hugepages
-from .netns import Netns
+from .netns import Netns, Switch
 from .numbered import NOTHING, Receiver, Sender
 from .qemu import Guest
 from .testpmd import Testpmd
@@ -36,6 +36,20 @@ def hugepages() -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+Figure = Callable[[str], None]
+
+
+@pytest.fixture
+def figure(capsys: pytest.CaptureFixture) -> Figure:
+    """Says what was measured, as a comment of the TAP."""
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(f"# {text}", flush=True)
+
+    return say
 
 
 class Stage:
@@ -71,6 +85,9 @@ class Stage:
         net = Netns(**options)  # type: ignore[arg-type]
         self.add(net)
         return net
+
+    def switch(self, **options: object) -> Switch:
+        return self.add(Switch(**options))  # type: ignore[arg-type]
 
     def guest(self, vhost: Path, ready: bool = True, **options: object) -> Guest:
         guest = Guest(self._name("guest"), vhost, **options)  # type: ignore[arg-type]
@@ -112,15 +129,19 @@ class Stage:
         last = {}
 
         def complete() -> bool:
-            guest.run(f"kill -USR1 {pid}; sleep 0.2")
-            reports = [x for x in guest.run(f"cat {log}").splitlines() if x.startswith("{")]
-            if reports:
-                last.update(json.loads(reports[-1])["streams"].get(str(stream), NOTHING))
-            return last.get("received", 0) >= count
+            last.update(self.stream_in(guest, pid, log, stream))
+            return last["received"] >= count
 
         until(complete, f"{count} packets of stream {stream} in the guest: {last}", 20)
         guest.run(f"kill {pid}")
         self._flawless(last, count)
+
+    @staticmethod
+    def stream_in(guest: Guest, pid: int, log: str, stream: int) -> Dict[str, Any]:
+        """What a receiver in the guest has seen of a stream."""
+        guest.run(f"kill -USR1 {pid}; sleep 0.2")
+        reports = [x for x in guest.run(f"cat {log}").splitlines() if x.startswith("{")]
+        return json.loads(reports[-1])["streams"].get(str(stream), NOTHING) if reports else NOTHING
 
     @staticmethod
     def _flawless(seen: Dict[str, Any], count: int) -> None:

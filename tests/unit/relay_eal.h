@@ -13,8 +13,8 @@ static struct rte_mempool *test_pool;
 static inline int relay_test_main(int argc, char **argv, unsigned int n_mbufs, uint16_t room)
 {
 	static char *eal[] = {
-		"test",		  "--no-huge",	    "--no-pci",	     "-m", "96", "--no-shconf",
-		"--no-telemetry", "--iova-mode=va", "--log-level=4", "-c", "1",	 NULL
+		"test",		  "--no-huge",	    "--no-pci",	     "-m", "256", "--no-shconf",
+		"--no-telemetry", "--iova-mode=va", "--log-level=4", "-c", "1",	  NULL
 	};
 
 	if (rte_eal_init(sizeof(eal) / sizeof(eal[0]) - 1, eal) < 0)

@@ -31,9 +31,7 @@ struct ovsdb_stream *ovsdb_stream_new(void)
 		return NULL;
 	}
 	/* Whether texts are UTF-8 is looked at where they are used: one bad record is not to keep
-	 * the others away. */
-	json_tokener_set_flags(stream->tokener,
-			       JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	 * the others away. Not JSON_TOKENER_STRICT: see wire/rpc_msg.c. */
 	return stream;
 }
 

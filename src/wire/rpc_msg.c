@@ -22,6 +22,16 @@ static bool is_blank(const char *line, size_t size)
 	return true;
 }
 
+/* To JSON_TOKENER_STRICT of json-c 0.18 all that is not ASCII is a control character. */
+static int strictness(const char *line, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if ((unsigned char)line[i] > 0x7f)
+			return 0;
+	}
+	return JSON_TOKENER_STRICT;
+}
+
 static int parse_json(json_object **root, const char *line, size_t size, struct err *err)
 {
 	struct json_tokener *tok = json_tokener_new_ex(RPC_JSON_DEPTH);
@@ -31,7 +41,7 @@ static int parse_json(json_object **root, const char *line, size_t size, struct 
 
 	if (!tok)
 		return err_set(err, -ENOMEM, "json-rpc", "out of memory");
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_VALIDATE_UTF8 | strictness(line, size));
 	*root = json_tokener_parse_ex(tok, line, (int)size);
 	error = json_tokener_get_error(tok);
 	if (error != json_tokener_success) {

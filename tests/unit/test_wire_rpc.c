@@ -205,6 +205,13 @@ TEST_F(rpc, request_and_reply) {
 	EXPECT_STREQ("{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"result\":1}\n", get_text(self->peer));
 }
 
+TEST_F(rpc, text_that_is_not_ascii) {
+	put_text(self->peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":"
+			     "{\"device\":\"caf\xc3\xa9\"}}\n");
+	RUN_UNTIL(self->requests == 1);
+	EXPECT_STREQ("{\"device\":\"caf\xc3\xa9\"}", self->params);
+}
+
 TEST_F(rpc, error_reply) {
 	self->then = FAIL;
 	put_text(self->peer,

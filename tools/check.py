@@ -152,7 +152,8 @@ def trixie_stage(folder: str) -> Result:
     junit.unlink(missing_ok=True)
     verb = "configure" if (build / "build.ninja").exists() else "setup"
     # Not much optimized: it is done sooner.
-    options = ["-Dunit_tests=enabled", "-Dwerror=true", "-Doptimization=1", "-Ddebug=false"]
+    options = ["-Dunit_tests=enabled", "-Dfault_points=true", "-Dwerror=true"]
+    options += ["-Doptimization=1", "-Ddebug=false"]
     inside = str(TOP / "tools/in-trixie")
     if run(inside, "meson", verb, folder, *options) or run(inside, "ninja", "-C", folder):
         return failure("trixie: the build failed")

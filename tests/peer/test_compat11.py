@@ -69,12 +69,16 @@ def test_port_control(stage: Any, call: Call) -> None:
     assert status == 1 and out == f"{reply}\n"
     assert control("query_pci", "--vhost-path", daemon.socket(1)) == (0, f"{A}\n")
     # A bond: as many members as given, its name and its mode get there.
-    pair = (f"--pci-addr={A}", f"--pci-addr={B}")
-    status, out = control("add", "--virtio-id", 2, *pair, "--name", "net_bonding9", "--mode", 4)
-    assert status in (0, 1) and ("status: ERROR" in out) == bool(status)
+    bond = ("--virtio-id", 2, f"--pci-addr={A}", f"--pci-addr={B}", "--name", "net_bonding9")
+    status, out = control("add", *bond, "--mode", 2)
+    assert status == 1 and f"error_code: {errno.EBUSY}\n" in out, out
     assert control("remove", "--virtio-id", 1, "--pci-addr", "00:01.0") == (0, "")
     assert control("remove", "--virtio-id", 1, "--pci-addr", A, "--conditional") == (0, "")
     assert control("remove", "--virtio-id", 1, "--pci-addr", A)[0] == 1
+    assert control("add", *bond, "--mode", 2) == (0, "")
+    assert daemon.wait_state(2, "listening")["bond"]["mode"] == 2
+    assert control("query_pci", "--vhost-path", daemon.socket(2)) == (0, "net_bonding9\n")
+    assert control("remove", "--virtio-id", 2, "--name", "net_bonding9") == (0, "")
 
 
 def test_sockets_by_the_tester(stage: Any, call: Call) -> None:

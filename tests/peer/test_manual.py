@@ -15,6 +15,7 @@ from lib.process import run
 from lib.systemd import SERVICE, Systemd
 from lib.wait import until
 
+pytestmark = pytest.mark.once  # it is about what is written
 DOCS = TOP / "docs"
 PAGES = sorted([*(DOCS / "manual").glob("*.md"), *DOCS.glob("*.md"), TOP / "README.md"])
 NEEDS = "# needs: "

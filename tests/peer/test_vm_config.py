@@ -11,6 +11,7 @@ from lib.daemon import Daemon
 from lib.env import tool
 from lib.process import run
 
+pytestmark = pytest.mark.once  # it is about what is printed
 PEER = "10.9.0.1"
 MAC = "52:54:00:09:00:02"
 POOL_1G = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Variants that are run with the build that is shipped only.
+"""Tests, and variants of them, that are run with the build that is shipped only.
 
 The build with sanitizers repeats the peer tests to find errors of memory. A variant that takes the
-same ways through the code as another finds none that the other does not, and costs as much."""
+same ways through the code as another finds none that the other does not, and costs as much; neither does
+a test that is not about the programs. They have the mark `once`."""
 
 from typing import Any, List
 

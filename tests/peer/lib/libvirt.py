@@ -78,7 +78,7 @@ class Libvirt:
         return self
 
     def _answers(self) -> bool:
-        return bool(self.virsh("uri", check=False).startswith("qemu:///system"))
+        return self.virsh("uri", check=False).startswith("qemu:///system")
 
     def _check_running(self) -> None:
         if self.bed.show(SERVICE, "ActiveState") in ("failed", "inactive"):

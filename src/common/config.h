@@ -178,6 +178,18 @@ int config_read(const char *file, const char *root, struct config **cfg,
 void config_free(struct config *cfg);
 void config_report_free(struct config_report *report);
 
+/*
+ * Of a valid configuration: what of the offloads of packets works, and not as the variables say.
+ * Returns how many there are; the texts are constants.
+ */
+#define CONFIG_OFFLOAD_WARNINGS_MAX 2
+struct config_warning {
+	const char *name; /* of the variable */
+	const char *text; /* what holds, and what to do */
+};
+size_t config_offload_warnings(const struct config *cfg,
+			       struct config_warning warnings[CONFIG_OFFLOAD_WARNINGS_MAX]);
+
 /* The configuration in force as a JSON object, variable -> value, in the order of the table.
  * The caller owns the result. */
 struct json_object;

@@ -70,24 +70,35 @@ static void check_migration(struct config_parser *p)
 		name, QUOTE(listen));
 }
 
-/* What works, and not as the file says. */
+size_t config_offload_warnings(const struct config *cfg,
+			       struct config_warning warnings[CONFIG_OFFLOAD_WARNINGS_MAX])
+{
+	size_t n = 0;
+
+	if (cfg->zero_copy)
+		warnings[n++] = (struct config_warning){
+			"VIRTIOFWD_ZERO_COPY",
+			"packets are copied: DPDK's vhost library can no longer send a VM's "
+			"packets from where they are; set it to false",
+		};
+	if (cfg->jumbo && !cfg->mrgbuf)
+		warnings[n++] = (struct config_warning){
+			"VIRTIOFWD_MRGBUF",
+			"off, with VIRTIOFWD_JUMBO: a VM whose driver gives buffers of 1500 bytes "
+			"receives no longer packets, which are dropped and counted as too_long; "
+			"set it to true",
+		};
+	return n;
+}
+
 static void check_offloads(struct config_parser *p)
 {
-	const char *name = "VIRTIOFWD_ZERO_COPY";
+	struct config_warning warnings[CONFIG_OFFLOAD_WARNINGS_MAX];
+	const size_t n = config_offload_warnings(p->cfg, warnings);
 
-	if (p->cfg->zero_copy)
-		config_report_warning(p->report, line_of(p, name),
-				      "%s: packets are copied: DPDK's vhost library can no longer "
-				      "send a VM's packets from where they are; set it to false",
-				      name);
-	name = "VIRTIOFWD_MRGBUF";
-	if (p->cfg->jumbo && !p->cfg->mrgbuf)
-		config_report_warning(
-			p->report, line_of(p, name),
-			"%s: off, with VIRTIOFWD_JUMBO: a VM whose driver gives buffers "
-			"of 1500 bytes receives no longer packets, which are dropped "
-			"and counted as too_long; set it to true",
-			name);
+	for (size_t i = 0; i < n; i++)
+		config_report_warning(p->report, line_of(p, warnings[i].name), "%s: %s",
+				      warnings[i].name, warnings[i].text);
 }
 
 void config_check(struct config_parser *p)

@@ -85,6 +85,15 @@ static void print_bond(json_object *bond)
 	}
 }
 
+static void print_warnings(json_object *warnings)
+{
+	for (size_t i = 0; i < json_length(warnings); i++) {
+		json_object *text = json_object_array_get_idx(warnings, i);
+
+		line("warning", "%s", text ? json_object_get_string(text) : "");
+	}
+}
+
 static void print_relay(json_object *relay)
 {
 	char buf[600];
@@ -117,6 +126,7 @@ static void print_relay(json_object *relay)
 	line("to VF", "%s, %.0f dropped",
 	     format_rate(json_at(relay, "rates.vm_to_vf"), buf, sizeof(buf)),
 	     json_number(relay, "drops.vm_to_vf"));
+	print_warnings(json_at(relay, "warnings"));
 }
 
 static void print_vm(json_object *vm)
@@ -262,6 +272,7 @@ const struct ctl_command ctl_show = {
 		"what has happened to it. Of a device that is attached by vDPA also the mode and why: direct\n"
 		"(the device serves the VM's rings), shadow (it serves copies of them) or software (the\n"
 		"relay copies packets), which features are not offered to the VM because the device or\n"
-		"the relay lacks them, and the last switch of modes.\n\n",
+		"the relay lacks them, and the last switch of modes. A warning names a variable of the\n"
+		"configuration that cannot be as it is set.\n\n",
 	.run = run,
 };

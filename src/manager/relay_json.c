@@ -189,6 +189,20 @@ json_object *relay_json(const struct manager *m, unsigned int id, const struct s
 	return json;
 }
 
+static json_object *warnings_json(const struct config *cfg)
+{
+	struct config_warning warnings[CONFIG_OFFLOAD_WARNINGS_MAX];
+	const size_t n = config_offload_warnings(cfg, warnings);
+	json_object *list = json_object_new_array();
+	char text[300];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "%s: %s", warnings[i].name, warnings[i].text);
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	return list;
+}
+
 static json_object *history_json(const struct pairing *p)
 {
 	const unsigned int first =
@@ -216,6 +230,7 @@ json_object *relay_show_json(const struct manager *m, unsigned int id,
 	json_put_shared(json, "device_detail",
 			json_get_member(endpoint, "device", json_type_object));
 	json_put_shared(json, "lanes", json_get_member(endpoint, "lanes", json_type_array));
+	json_object_object_add(json, "warnings", warnings_json(m->cfg));
 	json_object_object_add(json, "history", history_json(&m->pairings[id]));
 	return json;
 }

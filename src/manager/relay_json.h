@@ -11,7 +11,7 @@
 
 /* view may be NULL: rates and drops are then 0. */
 json_object *relay_json(const struct manager *m, unsigned int id, const struct sampler_view *view);
-/* With vm_detail, device_detail, lanes and history. */
+/* With vm_detail, device_detail, lanes, warnings and history. */
 json_object *relay_show_json(const struct manager *m, unsigned int id,
 			     const struct sampler_view *view);
 json_object *stats_json(const struct manager *m, unsigned int id, const struct sampler_view *view);

@@ -186,16 +186,9 @@ int socket_open_for_relay(const char *path, const struct relay_user *user, struc
 			       : err_set(err, fd, "socket", "%s: %s", path, strerror(-fd));
 	if (relay_user_may(user, &st, S_IROTH | S_IWOTH))
 		return 0;
-	if (!is_group_of(user, st.st_gid)) {
-		if ((st.st_mode & S_IWGRP) && st.st_gid != 0)
-			return err_set(err, -EACCES, "socket",
-				       "%s belongs to group %u, which user %s of the relays is not "
-				       "in; add it to that group (usermod -aG)",
-				       path, st.st_gid, user->name);
-		if (fchownat(fd, "", -1, relay_gid, AT_EMPTY_PATH) < 0)
-			return err_set(err, -errno, "socket", "%s: cannot change its group: %s",
-				       path, strerror(errno));
-	}
+	if (!is_group_of(user, st.st_gid) && fchownat(fd, "", -1, relay_gid, AT_EMPTY_PATH) < 0)
+		return err_set(err, -errno, "socket", "%s: cannot change its group: %s", path,
+			       strerror(errno));
 	if (chmod_fd(fd, (st.st_mode & 07777) | S_IRGRP | S_IWGRP) < 0)
 		return err_set(err, -errno, "socket", "%s: cannot change its mode: %s", path,
 			       strerror(errno));

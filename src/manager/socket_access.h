@@ -44,8 +44,10 @@ void socket_remove(const char *path, const struct socket_identity *identity);
 
 /*
  * Client mode: a socket that somebody else made and the relay may not write to gets the relay's
- * group and g+rw. Takes access away from nobody; where that cannot be, a warning says what to do.
- * Returns 1 when it was changed, 0 when there was nothing to do.
+ * group and g+rw. Its own group is not kept, even when that may write: a QEMU of libvirt makes the
+ * socket with a group of its own, and nobody but the relay is to connect.
+ * Returns 1 when it was changed, 0 when there was nothing to do, or a negative errno of chown(2) or
+ * chmod(2).
  */
 int socket_open_for_relay(const char *path, const struct relay_user *user, struct err *err);
 

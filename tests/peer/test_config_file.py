@@ -261,9 +261,13 @@ def test_reload_with_a_broken_file_keeps_what_runs(stage):
 
 
 def test_settings_that_cannot_be_as_wished(stage):
-    """They are no reason not to start, and the log of the manager says what holds instead."""
+    """They are no reason not to start; the log of the manager and `show` say what holds instead."""
     daemon = stage.daemon(
         VIRTIOFWD_ZERO_COPY=True, VIRTIOFWD_JUMBO=True, VIRTIOFWD_MRGBUF=False
     )
     daemon.wait_log(r"warning: .*VIRTIOFWD_ZERO_COPY: packets are copied")
     daemon.wait_log(r"warning: .*VIRTIOFWD_MRGBUF: off, with VIRTIOFWD_JUMBO")
+    shown = daemon.ctl("show", 1).out
+    assert re.search(r"^  warning +VIRTIOFWD_ZERO_COPY: packets are copied", shown, re.M), shown
+    assert re.search(r"^  warning +VIRTIOFWD_MRGBUF: off, with VIRTIOFWD_JUMBO", shown, re.M), shown
+    assert stage.daemon().ctl("--json", "show", 1).json["warnings"] == []

@@ -8,8 +8,7 @@ from typing import Iterator
 import pytest
 
 from lib.daemon import Daemon
-from lib.env import tool
-from lib.process import run
+from lib.libvirt import validate
 
 pytestmark = pytest.mark.once  # it is about what is printed
 PEER = "10.9.0.1"
@@ -17,12 +16,6 @@ MAC = "52:54:00:09:00:02"
 POOL_1G = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages")
 # PCI device IDs of a virtio NIC (virtio 1.2, 4.1.2 and 4.1.2.3).
 MODERN, TRANSITIONAL = "0x1041", "0x1000"
-DOMAIN = """<domain type='qemu'>
-  <name>vm1</name>
-  {memory}
-  <os><type arch='x86_64' machine='q35'>hvm</type></os>
-  <devices>{interface}</devices>
-</domain>"""
 
 
 def daemon_for(stage, mode: str, **config) -> Daemon:
@@ -94,9 +87,7 @@ def test_libvirt_accepts_the_domain(stage, mode):
     ]  # fmt: skip
     for variant in variants:
         parts = daemon.ctl("--json", "libvirt-xml", 1, *variant).json
-        path = stage.dir / "domain.xml"
-        path.write_text(DOMAIN.format(**parts))
-        run([tool("virt-xml-validate"), path, "domain"])
-    path.write_text(DOMAIN.format(memory="", interface="<interface type='vhostuser'/>"))
+        validate(stage.dir / "domain.xml", **parts)
+    parts["interface"] = "<interface type='vhostuser'/>"
     with pytest.raises(AssertionError, match="fails to validate"):
-        run([tool("virt-xml-validate"), path, "domain"])
+        validate(stage.dir / "domain.xml", **parts)

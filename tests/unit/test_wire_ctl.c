@@ -40,8 +40,10 @@ TEST_F(ctl, json_is_the_result) {
 TEST_F(ctl, show) {
 	self->result =
 		RELAY ",\"vm_detail\":{\"connected\":true,\"queues\":4,\"features_text\":"
-		      "[\"VIRTIO_F_VERSION_1\"]},\"history\":[{\"time\":1,\"text\":\"added\"}]}";
+		      "[\"VIRTIO_F_VERSION_1\"]},\"warnings\":[\"VIRTIOFWD_MRGBUF: off\",null],"
+		      "\"history\":[{\"time\":1,\"text\":\"added\"}]}";
 	EXPECT_EQ(0, run(self, "show 1"));
+	EXPECT_IN("  warning      VIRTIOFWD_MRGBUF: off\n", self->out);
 	EXPECT_STREQ("show", self->method);
 	EXPECT_STREQ("{\"id\":1}", self->params);
 	EXPECT_IN("VIRTIO_F_VERSION_1", self->out);

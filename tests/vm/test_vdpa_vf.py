@@ -13,6 +13,7 @@ import pytest
 from lib.daemon import Daemon
 from lib.env import tool
 from lib.frames import rarp_request, read_pcap
+from lib.libvirt import validate
 from lib.qemu import Guest
 from lib.stage import Stage
 from lib.vhost_user import FrontEnd, Request
@@ -245,6 +246,9 @@ def test_handed_out(pf: Pf, stage: Stage, hugepages: Path) -> None:
     assert os.stat(path).st_uid == USER
     out = scene.daemon.ctl("--json", "qemu-args", SOFT, "--memory", f"{MEMORY}M").out
     guest = vhost_vdpa_qemu(scene, json.loads(out)["args"])
+    xml = scene.daemon.ctl("--json", "libvirt-xml", SOFT, "--queues", 2).json
+    assert path in xml["interface"] and virtio_vf_mac(SOFT) in xml["interface"]
+    validate(stage.dir / "domain.xml", **xml)
     macs = [nic["main-mac"] for nic in guest.qmp("query-rx-filter")["return"]]
     assert virtio_vf_mac(SOFT) in macs
     opened = [os.readlink(fd) for fd in Path(f"/proc/{guest.process.pid}/fd").iterdir()]

@@ -33,6 +33,8 @@ PACKAGE_OF = {
     "protoc": "protobuf-compiler",
     "tcpdump": "tcpdump",
     "cpio": "cpio",
+    "libvirtd": "libvirt-daemon",
+    "virsh": "libvirt-clients",
     "virt-xml-validate": "libvirt-clients",
 }
 

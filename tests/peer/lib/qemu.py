@@ -25,7 +25,7 @@ QEMU_ABORT = "msix_table_mmio_write: Assertion"
 APPEND = "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check cryptomgr.notests"
 
 
-def _overlay(folder: Path) -> Path:
+def initramfs(folder: Path) -> Path:
     """The guest's file system: the prepared part and, behind it, this tree's /init and programs."""
     root = folder / "overlay"
     (root / "bin").mkdir(parents=True)
@@ -171,7 +171,7 @@ class Guest:
                 raise RuntimeError(f"{path} is missing: run make setup")
         image = folder / "initramfs"
         if not image.exists():
-            _overlay(folder)
+            initramfs(folder)
         append = f"{APPEND} vio4wd.address={address}" + (f" vio4wd.mtu={mtu}" if mtu else "")
         chardev = f"socket,id=vhost,path={vhost}"
         chardev += ",server=on,wait=off" if server else ""

@@ -105,9 +105,11 @@ static bool is_zero_mac(const struct vf_attributes *attrs)
 	return attrs->has_mac && !memcmp(attrs->mac, zero, sizeof(zero));
 }
 
-static bool same_mac(const struct vf_attributes *a, const struct vf_attributes *b)
+static const uint8_t *planned_mac(const struct binding_plan *plan)
 {
-	return a->has_mac && b->has_mac && !memcmp(a->mac, b->mac, sizeof(a->mac));
+	return plan->attributes.has_mac ? plan->attributes.mac
+	       : plan->has_vm_mac	? plan->vm_mac
+					: NULL;
 }
 
 /* Only what is going to be changed belongs into the record. */
@@ -116,13 +118,14 @@ static void attributes_before(struct vf_attributes *before, const struct vf_attr
 {
 	const struct vf_attributes *planned = &plan->attributes;
 	const struct vf_attributes old = *before;
+	const uint8_t *mac = planned_mac(plan);
 	const bool made = recorded && is_zero_mac(&old);
 
 	*before = (struct vf_attributes)VF_ATTRIBUTES_UNSET;
-	if (recorded && (same_mac(now, planned) || (!planned->has_mac && made))) {
+	if (recorded && (mac ? now->has_mac && !memcmp(now->mac, mac, sizeof(now->mac)) : made)) {
 		before->has_mac = old.has_mac;
 		memcpy(before->mac, old.mac, sizeof(old.mac));
-	} else if (now->has_mac && (planned->has_mac || is_zero_mac(now))) {
+	} else if (now->has_mac && (mac || is_zero_mac(now))) {
 		before->has_mac = true;
 		memcpy(before->mac, now->mac, sizeof(now->mac));
 	}

@@ -43,6 +43,8 @@ struct binding {
 	bool doubtful; /* for the configuration, and an earlier manager did not come to its end */
 	uint64_t instance; /* of the VF that was taken (device_instance()); 0: not known */
 	struct binding_state before;
+	bool has_mac;	/* since it was bound its PF gives it */
+	uint8_t mac[6]; /* this one */
 
 	enum phase phase;
 	struct job job;
@@ -164,12 +166,13 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 		      struct binding_plan *plan)
 {
 	const struct own_vf *own = spares_place(m, owner, &vf->addr);
+	const uint8_t *vm_mac = bonds_mac(m, owner, &vf->addr);
 	struct config_vf_options options;
 
 	device_vf_options(m, vf, owner, &options);
 	*plan = (struct binding_plan){
 		.addr = vf->addr,
-		.attributes = { .has_mac = options.has_mac,
+		.attributes = { .has_mac = options.has_mac && !vm_mac,
 				.vlan = options.vlan,
 				.qos = options.qos,
 				.trust = options.trust,
@@ -179,9 +182,11 @@ static void plan_fill(const struct manager *m, const struct vf *vf, int owner, c
 		.gid = m->user.gid,
 	};
 	memcpy(plan->attributes.mac, options.mac, sizeof(options.mac));
-	plan->has_vm_mac = own && own->has_mac;
-	if (plan->has_vm_mac)
-		memcpy(plan->vm_mac, own->mac, sizeof(plan->vm_mac));
+	if (own && own->has_mac)
+		vm_mac = own->mac;
+	plan->has_vm_mac = vm_mac;
+	if (vm_mac)
+		memcpy(plan->vm_mac, vm_mac, sizeof(plan->vm_mac));
 	if (driver)
 		plan_vdpa(m, vf, owner, driver, plan);
 	else
@@ -218,12 +223,29 @@ static void finish(struct binding *binding)
 	done(&err, userdata);
 }
 
+static bool mac_of_pf(const char *root, const struct pci_addr *addr, uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	struct vf_attributes told;
+	struct vf vf;
+
+	if (vf_read(root, addr, &vf, NULL) < 0 ||
+	    sriov_get_attributes(vf.pf_netdev, vf.index, &told, NULL) < 0 || !told.has_mac ||
+	    !memcmp(told.mac, none, sizeof(none)))
+		return false;
+	memcpy(mac, told.mac, sizeof(told.mac));
+	return true;
+}
+
 static void run_bind(struct job *job)
 {
 	struct binding *binding = binding_of(job);
+	const char *root = binding->all->m->root;
 
 	binding->begun = true;
-	binding_bind(binding->all->m->root, &binding->plan, &binding->err);
+	binding_bind(root, &binding->plan, &binding->err);
+	if (!binding->err.code)
+		binding->has_mac = mac_of_pf(root, &binding->addr, binding->mac);
 	binding->ran = true;
 }
 
@@ -367,6 +389,16 @@ static bool wanted_by_config(const struct binding *binding)
 
 	return vf_read(binding->all->m->root, &binding->addr, &vf, NULL) == 0 &&
 	       vf_auto_binds(binding->all->m, &vf);
+}
+
+bool bindings_mac(const struct bindings *b, const struct pci_addr *addr, uint8_t mac[6])
+{
+	const struct binding *binding = find(b, addr);
+
+	if (!binding || binding->phase != IDLE || !binding->has_mac)
+		return false;
+	memcpy(mac, binding->mac, sizeof(binding->mac));
+	return true;
 }
 
 static bool is_on_uio_driver(const struct binding *binding)

@@ -11,6 +11,7 @@
 #define VIO4WD_MANAGER_BINDINGS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -51,6 +52,8 @@ bool bindings_surplus(struct bindings *bindings, int owner, const struct pci_add
 int bindings_give_back(struct bindings *bindings, int owner, const struct pci_addr *keep,
 		       size_t n_keep, binding_done_fn done, void *userdata, struct err *err);
 
+/* The address that the PF gives a VF, as it was when that was bound. false: it is not known. */
+bool bindings_mac(const struct bindings *bindings, const struct pci_addr *addr, uint8_t mac[6]);
 /* Work on a VF of this PF is under way. */
 bool bindings_busy(const struct bindings *bindings, const struct pci_addr *pf);
 /* The owner of a VF: a relay id or BINDING_BY_CONFIG. -ENOENT: nobody has taken it. */

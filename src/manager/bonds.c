@@ -3,6 +3,7 @@
 #include "manager/bonds.h"
 
 #include <errno.h>
+#include <netinet/ether.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,6 +151,30 @@ size_t bonds_functions(const struct pairing *p, struct pci_addr addrs[BOND_MEMBE
 	return n;
 }
 
+const uint8_t *bonds_mac(const struct manager *m, int owner, const struct pci_addr *addr)
+{
+	struct pci_addr addrs[BOND_MEMBERS_MAX];
+	const struct bond *bond = owner < 0 ? NULL : &m->extra[owner].bond;
+	const size_t n = bond && bond->has_mac ? bonds_functions(&m->pairings[owner], addrs) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (pci_addr_equal(&addrs[i], addr))
+			return bond->mac;
+	}
+	return NULL;
+}
+
+void bonds_keep_mac(struct pairing *p, const char *mac)
+{
+	struct bond *bond = bond_of(p);
+	struct ether_addr addr;
+
+	if (!bond->text[0] || !mac || !ether_aton_r(mac, &addr))
+		return;
+	bond->has_mac = true;
+	memcpy(bond->mac, &addr, sizeof(bond->mac));
+}
+
 bool bonds_have(const struct pairing *p, const struct pci_addr *addr)
 {
 	const struct bond *bond = bond_of(p);
@@ -170,16 +195,19 @@ static void bound(const struct err *err, void *userdata)
 {
 	struct pairing *p = userdata;
 	struct bond *bond = bond_of(p);
+	const struct manager *m = p->env->ctx;
 	const struct err done = { 0 };
 
+	if (!err->code && !bond->has_mac)
+		bond->has_mac = bindings_mac(m->bindings, &p->step_pci, bond->mac);
 	for (size_t i = 0; err->code && i < bond->n; i++) {
-		struct bond_member *m = &bond->members[i];
+		struct bond_member *member = &bond->members[i];
 
-		if (!m->has_pci || !pci_addr_equal(&m->pci, &p->step_pci))
+		if (!member->has_pci || !pci_addr_equal(&member->pci, &p->step_pci))
 			continue;
 		log_write(err->code == -ENODEV ? LOG_INFO : LOG_ERR, "relay %u: bind: %s", p->id,
 			  err->text);
-		failed(p, m, err->code, err->text);
+		failed(p, member, err->code, err->text);
 	}
 	pairing_step_done(p, &done);
 }
@@ -188,15 +216,26 @@ int bonds_start_bind(struct pairing *p, struct err *err)
 {
 	const struct manager *m = p->env->ctx;
 	struct bond *bond = bond_of(p);
+	struct err refused = { 0 };
 
 	for (size_t i = 0; i < bond->n; i++) {
 		struct bond_member *member = &bond->members[i];
+		int rc;
 
 		if (!usable(p, member) || member->ready || !member->has_pci)
 			continue;
 		p->step_has_pci = true;
 		p->step_pci = member->pci;
-		return bindings_take(m->bindings, &member->pci, (int)p->id, NULL, bound, p, err);
+		rc = bindings_take(m->bindings, &member->pci, (int)p->id, NULL, bound, p, err);
+		if (!rc || rc == -EAGAIN)
+			return rc;
+		failed(p, member, rc, err->text);
+		if (!refused.code)
+			refused = *err;
+	}
+	if (refused.code) {
+		*err = refused;
+		return refused.code;
 	}
 	return err_set(err, -EAGAIN, "bind", "waiting for the members of %s", p->wish.name);
 }

@@ -5,6 +5,9 @@
  * as one of the members is; here is which of them are there, bound and in the relay's bond, and
  * what has to be done next so that all are that can be. A member that fails is tried again, ever
  * more seldom, and at once when it is another one by the same name; the others do not wait for it.
+ *
+ * A VF delivers and sends only what has its own MAC address, and whichever member carries has to
+ * deliver what the VM is called. So all VFs are given the address of the one that was bound first.
  */
 #ifndef VIO4WD_MANAGER_BONDS_H
 #define VIO4WD_MANAGER_BONDS_H
@@ -43,12 +46,19 @@ struct bond {
 	char text[DEVNAME_MAX]; /* of the device; "": the pairing has no bond */
 	size_t n;
 	struct bond_member members[BOND_MEMBERS_MAX];
+	bool has_mac; /* it is known: */
+	uint8_t mac[6];
 };
 
 /* The wish as env_look() looks at devices: fills p->seen for a bond. */
 void bonds_look(struct pairing *p);
 /* Functions that are to stay bound for the pairing; returns how many. */
 size_t bonds_functions(const struct pairing *p, struct pci_addr addrs[BOND_MEMBERS_MAX]);
+/* The address that the VF is to have as a member of the relay id's bond; NULL: its own. owner may
+ * be BINDING_BY_CONFIG. */
+const uint8_t *bonds_mac(const struct manager *m, int owner, const struct pci_addr *addr);
+/* The bond has this MAC address, as the relay says (NULL: it does not). After bonds_look(). */
+void bonds_keep_mac(struct pairing *p, const char *mac);
 /* The relay has this function open as a member, or may. */
 bool bonds_have(const struct pairing *p, const struct pci_addr *addr);
 

@@ -143,6 +143,7 @@ static void step_done(json_object *result, const struct err *err, void *userdata
 		if (p->step_backend == POLICY_VDPA)
 			vdpas_learn(m->vdpas, p->id, &p->step_device, result);
 		spares_keep_mac(p, p->step_device.text, json_get_text(result, "mac", NULL));
+		bonds_keep_mac(p, json_get_text(result, "mac", NULL));
 		manager_take_mode(p, json_get_text(result, "mode", ""),
 				  json_get_text(result, "mode_reason", ""));
 	}

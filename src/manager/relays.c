@@ -198,6 +198,8 @@ static void adopt_endpoint(struct manager *m, struct relay *relay, json_object *
 		      json_get_bool(vm, "connected", false));
 	bonds_look(&m->pairings[id]);
 	bonds_told(&m->pairings[id], json_get_member(device, "members", json_type_array), false);
+	if (name && devname_is_bond(name))
+		bonds_keep_mac(&m->pairings[id], json_get_text(device, "mac", NULL));
 	manager_take_mode(&m->pairings[id], json_get_text(device, "mode", NULL),
 			  json_get_text(device, "mode_reason", NULL));
 	if (name)

@@ -7,7 +7,8 @@
  * The driver's bursts read its list of members without a lock, so that list changes only while no
  * lane uses the bond; opening and closing a device, which takes long, is done around that. A
  * member that goes is taken out, and the others go on; the manager asks for it again when it is
- * back.
+ * back. Without any it is not used: the driver goes on with the number of the port that went last,
+ * which another device may have by then.
  *
  * LACP (mode 4) is spoken in the driver's bursts, which have to come at least every 100 ms, also
  * without packets and without a VM. Receiving is: a device without an interrupt is looked at every
@@ -48,6 +49,8 @@ static uint16_t bond_tx_burst(struct backend *backend, uint16_t queue, struct rt
 	struct bond_backend *b = bond_backend(backend);
 	uint16_t sent;
 
+	if (!b->n_in)
+		return 0;
 	if (b->mode != BOND_MODE_LACP || queue)
 		return port_tx_burst(backend, queue, pkts, n);
 	rte_spinlock_lock(&b->tx_lock);
@@ -69,13 +72,33 @@ static void keep_alive(struct bond_backend *b)
 	rte_spinlock_unlock(&b->tx_lock);
 }
 
+/* The driver asks only the member that is active for what came, in these modes. What others got in
+ * the meantime would come out when they become active: late, and mostly for the second time. */
+static void discard_of_backups(struct bond_backend *b, uint16_t queue, struct rte_mbuf **pkts,
+			       uint16_t n)
+{
+	const int active = rte_eth_bond_primary_get((uint16_t)b->port.base.port);
+
+	for (unsigned int i = 0; i < BOND_MEMBERS_MAX; i++) {
+		const struct bond_member *m = &b->members[i];
+
+		if (m->in && m->dev->port != active)
+			rte_pktmbuf_free_bulk(pkts, rte_eth_rx_burst((uint16_t)m->dev->port, queue,
+								     pkts, n));
+	}
+}
+
 static uint16_t bond_rx_burst(struct backend *backend, uint16_t queue, struct rte_mbuf **pkts,
 			      uint16_t n)
 {
 	struct bond_backend *b = bond_backend(backend);
 
+	if (!b->n_in)
+		return 0;
 	if (b->mode == BOND_MODE_LACP && queue == 0)
 		keep_alive(b);
+	if (b->mode == BONDING_MODE_ACTIVE_BACKUP || b->mode == BONDING_MODE_TLB)
+		discard_of_backups(b, queue, pkts, n);
 	return rte_eth_rx_burst((uint16_t)backend->port, queue, pkts, n);
 }
 

@@ -29,6 +29,7 @@ struct bond_backend {
 	/* Changed by operations only, which look at it without the lock. */
 	pthread_mutex_t lock;
 	struct bond_member members[BOND_MEMBERS_MAX];
+	unsigned int n_in; /* members; changed while no worker uses the bond */
 	/* Workers: */
 	rte_spinlock_t tx_lock;	 /* transmit queue 0 */
 	uint64_t next_keepalive; /* in cycles; with LACP */

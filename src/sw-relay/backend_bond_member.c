@@ -45,15 +45,18 @@ int bond_member_join(struct bond_backend *b, struct bond_member *m, struct err *
 			       "log say more",
 			       m->device);
 	m->in = true;
+	b->n_in++;
 	return 0;
 }
 
 void bond_member_leave(struct bond_backend *b, struct bond_member *m)
 {
 	port_check_alive(port_backend(m->dev));
+	/* The driver gives back what it set the port up with, of a port that is stopped. */
+	rte_eth_dev_stop((uint16_t)m->dev->port);
 	if (rte_eth_bond_member_remove((uint16_t)b->port.base.port, (uint16_t)m->dev->port) < 0)
 		log_warning("device %s: the bonding driver does not let go of %s",
 			    b->port.base.device, m->device);
-	rte_eth_dev_stop((uint16_t)m->dev->port);
 	m->in = false;
+	b->n_in--;
 }

@@ -214,7 +214,7 @@ static void drain(struct port_backend *p, uint16_t first, uint16_t end)
 
 	for (uint16_t queue = first; queue < end; queue++) {
 		for (unsigned int done = 0; done < 4u * p->base.rx_ring + DRAIN_BURST;) {
-			uint16_t n = rte_eth_rx_burst(p->base.port, queue, pkts, DRAIN_BURST);
+			uint16_t n = p->base.ops->rx_burst(&p->base, queue, pkts, DRAIN_BURST);
 
 			if (!n)
 				break;

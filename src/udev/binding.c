@@ -87,8 +87,8 @@ int binding_inspect(const char *root, const struct binding_plan *plan, struct bi
 	return rc ? rc : read_attributes(root, plan, &vf, &now->attributes, err);
 }
 
-/* A VF without MAC address gets a random one each time that a driver starts it; one that takes the
- * place of another gets that one's. */
+/* A VF without MAC address gets a random one each time that a driver starts it; one whose VM
+ * has an address gets that. */
 static int make_mac(const char *root, const struct binding_plan *plan, const struct vf *vf,
 		    struct vf_attributes *wanted, struct err *err)
 {

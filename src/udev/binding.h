@@ -36,7 +36,7 @@ struct binding_plan {
 	char module[VF_DRIVER_MAX];	 /* to be loaded beside the driver, "": none */
 	char vdpa[BINDING_VDPA_MAX];	 /* a vDPA device of this name is the owner's, "": none */
 	struct vf_attributes attributes; /* to set on the PF first; those that are set */
-	bool has_vm_mac;		 /* it takes another VF's place, whose VM has vm_mac */
+	bool has_vm_mac; /* its VM has vm_mac: it takes another VF's place, or is in a bond */
 	uint8_t vm_mac[6];
 	bool make_mac; /* when nobody gave it one (see binding_inspect): a stable one */
 	/* Who opens the device: owner of /dev/vfio/GROUP or /dev/uioN. A driver that hands out none

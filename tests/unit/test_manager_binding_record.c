@@ -144,6 +144,27 @@ TEST(mac_of_the_pf_stays)
 	EXPECT_FALSE(before.attributes.has_mac);
 }
 
+/* A member of a bond, or a stand-in, gets the address of the VM, and its own back. */
+TEST(mac_of_the_pf_is_kept_when_the_vm_has_another)
+{
+	const struct binding_plan member = { .driver = "vfio-pci",
+					     .attributes = UNSET,
+					     .make_mac = true,
+					     .has_vm_mac = true,
+					     .vm_mac = { 0x52, 9 } };
+	struct binding_state now = { .attributes = { .has_mac = true, .mac = { 2 } } };
+	struct binding_state before = { .attributes = UNSET };
+
+	binding_record_update(&before, false, &now, &member);
+	ASSERT_TRUE(before.attributes.has_mac);
+	EXPECT_EQ(2, before.attributes.mac[0]);
+	/* It was set, and is bound once more. */
+	memcpy(now.attributes.mac, member.vm_mac, sizeof(now.attributes.mac));
+	binding_record_update(&before, true, &now, &member);
+	ASSERT_TRUE(before.attributes.has_mac);
+	EXPECT_EQ(2, before.attributes.mac[0]);
+}
+
 TEST(second_look_after_a_try_that_was_cut_off)
 {
 	const struct binding_state old = {

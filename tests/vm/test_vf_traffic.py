@@ -3,8 +3,9 @@
 
 import errno
 import json
+import time
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from lib.daemon import Daemon
@@ -14,7 +15,14 @@ from lib.zmq11 import PortControl
 from outside import ADDRESS as OUTSIDE
 from sriov import Function
 from stack_vm import ADDRESS, MAC, StackVm
-from vf_bench import Bench, bench_of_module
+from vf_bench import (  # noqa: F401
+    Bench,
+    Figure,
+    bench_of_module,
+    bindings,
+    figure,
+    settings,
+)
 
 MACHINE = "igb"
 PINGS = 2000
@@ -139,30 +147,122 @@ def test_vlan_of_the_pf(scene: Scene) -> None:
     scene.vm.wait_reach(OUTSIDE)
 
 
-def test_bond(scene: Scene) -> None:
-    """Two VFs as one, made as 1.1's clients do, with a socket of their own."""
-    scene.vm.close()
-    scene.pf.set_vfs(0)
-    scene.pf.set_vfs(3)
-    first, second = scene.pf.vf(1), scene.pf.vf(2)
-    path = scene.daemon.sockets / "bond"
-    with PortControl(scene.daemon.endpoint("port_control")) as control:
-        control.ok("add_sock", [first.bdf, second.bdf], name="net_bonding0", vhost_path=str(path))
-        assert control.ok("query_pci", vhost_path=str(path)).query_string == "net_bonding0"
-        assert control.refused("add_sock", [second.bdf], vhost_path=f"{path}-2").error_code == errno.EBUSY
-        relay = next(
-            r["id"]
-            for r in scene.daemon.rpc("status")["relays"]
-            if r["device"] == "net_bonding0"
-        )
+class Pings:
+    """Ten a second from the VM to the network outside."""
 
-        def member(vf: Function) -> Any:
-            members = scene.daemon.relay(relay)["bond"]["members"]
-            return next(m for m in members if m["device"] == vf.bdf)
+    def __init__(self, scene: Scene, vm: StackVm) -> None:
+        self.log = scene.stage.dir / "pings.txt"
+        argv: List[Any] = ["ping", "-nO", "-i", "0.1", OUTSIDE]
+        self.process = scene.stage.add(vm.start(argv, self.log))
 
-        mac = scene.daemon.wait_state(relay, "listening")["device_detail"]["mac"].lower()
-        assert member(first)["in"] and member(second)["in"]
-        vm: StackVm = scene.stage.add(StackVm(scene.stage.writable_dir(), path, mac))
-        scene.daemon.wait_state(relay, "active")
-        vm.wait_reach(OUTSIDE)
-        until(lambda: member(first)["active"], "the first one carries")
+    def _count(self, words: str) -> int:
+        return self.log.read_text().count(words)
+
+    def lost(self) -> int:
+        return self._count("no answer yet")
+
+    def doubled(self) -> int:
+        return self._count("(DUP!)")
+
+    def wait(self, more: int) -> None:
+        """So many more are answered."""
+        count = self._count(" bytes from ") + more
+        alive = self.process.check_running
+        until(lambda: self._count(" bytes from ") >= count, "the VM is answered", alive=alive)
+
+
+class Bond:
+    """Two VFs as one, made as 1.1's clients do, with a socket of their own and a VM on it."""
+
+    NAME = "net_bonding0"
+
+    def __init__(self, scene: Scene) -> None:
+        scene.vm.close()
+        self.pf, self.daemon = scene.pf, scene.daemon
+        self.pf.set_vfs(0)
+        self.pf.set_vfs(3)
+        self.first, self.second = self.pf.vf(1), self.pf.vf(2)
+        self.path = self.daemon.sockets / "bond"
+        with PortControl(self.daemon.endpoint("port_control")) as control:
+            vfs = [self.first.bdf, self.second.bdf]
+            control.ok("add_sock", vfs, name=self.NAME, vhost_path=str(self.path))
+        relays = self.daemon.rpc("status")["relays"]
+        self.relay: int = next(r["id"] for r in relays if r["device"] == self.NAME)
+        seen = self.daemon.wait_state(self.relay, "listening")
+        mac = seen["device_detail"]["mac"].lower()
+        self.vm: StackVm = scene.stage.add(StackVm(scene.stage.writable_dir(), self.path, mac))
+        self.daemon.wait_state(self.relay, "active")
+        self.vm.wait_reach(OUTSIDE)
+
+    def member(self, vf: Function) -> Dict[str, Any]:
+        members = self.daemon.relay(self.relay)["bond"]["members"]
+        return next(m for m in members if m["device"] == vf.bdf)
+
+    def wait_active(self, vf: Function) -> None:
+        until(lambda: self.member(vf)["active"], f"{vf.bdf} carries")
+
+    def reason(self) -> str:
+        return self.daemon.relay(self.relay)["reason"]
+
+
+@pytest.fixture(scope="module")
+def bond(scene: Scene) -> Bond:
+    return Bond(scene)
+
+
+def test_bond(bond: Bond) -> None:
+    assert bond.member(bond.first)["in"] and bond.member(bond.second)["in"]
+    with PortControl(bond.daemon.endpoint("port_control")) as control:
+        asked = control.ok("query_pci", vhost_path=str(bond.path))
+        assert asked.query_string == Bond.NAME
+        refused = control.refused("add_sock", [bond.second.bdf], vhost_path=f"{bond.path}-2")
+        assert refused.error_code == errno.EBUSY
+    bond.wait_active(bond.first)
+
+
+def test_bond_loses_members(scene: Scene, bond: Bond, figure: Figure) -> None:
+    """One, and then all, under a VM that goes on sending; they are members again by themselves."""
+    daemon, first, second = bond.daemon, bond.first, bond.second
+    connects = daemon.relay(bond.relay)["vm_detail"]["connects"]
+    log = len(daemon.log_text())
+    pings = Pings(scene, bond.vm)
+    # Excluded, as it would be taken again at once.
+    daemon.write_config(VIO4WD_EXCLUDE=[first.bdf])
+    daemon.ctl("reload")
+    pings.wait(10)
+    begin = time.monotonic()
+    first.unbind()
+    unbound = time.monotonic() - begin
+    bond.wait_active(second)
+    pings.wait(10)
+    figure(f"active member unbound in {unbound:.2f} s, {pings.lost()} pings of ten a second lost")
+    # Either end of a bond sees each frame once, though both members receive it.
+    assert pings.lost() < 30 and pings.doubled() < 3
+    until(lambda: "VIO4WD_EXCLUDE" in str(bond.member(first)["error"]), "why it cannot return")
+    assert first.bdf in bond.reason() and "VIO4WD_EXCLUDE" in bond.reason()
+    daemon.write_config(VIO4WD_EXCLUDE=None)
+    daemon.ctl("reload")
+    until(lambda: bond.member(first)["link"], "it is in again, with a link")
+    assert bond.member(second)["in"]
+
+    # There is no bond without members, but its socket, and the VM on it.
+    begin = time.monotonic()
+    bond.pf.set_vfs(0)
+    figure(f"all members removed in {time.monotonic() - begin:.2f} s")
+    absent = daemon.wait_state(bond.relay, "absent")
+    assert absent["vm"] and "none of its members is there" in absent["reason"]
+    begin = time.monotonic()
+    bond.pf.set_vfs(3)
+    pings.wait(10)
+    figure(f"made anew: the VM reaches the network after {time.monotonic() - begin:.2f} s")
+    until(lambda: bond.member(first)["in"] and bond.member(second)["in"], "both are in again")
+    assert daemon.relay(bond.relay)["vm_detail"]["connects"] == connects
+    # Nobody has asked a port for packets that was closed, or stopped one twice.
+    assert "dpdk:" not in daemon.log_text()[log:]
+
+    assert {settings(bond.pf, vf)["mac"] for vf in (1, 2)} == {bond.vm.mac}
+    daemon.ctl("remove", bond.relay, "--device", Bond.NAME)
+    daemon.wait_state(bond.relay, "connected")
+    until(lambda: first.driver == second.driver == "igbvf", "both have their driver again")
+    until(lambda: not {first.bdf, second.bdf} & set(bindings(daemon)), "all is given back")
+    assert settings(bond.pf, 2)["mac"] != bond.vm.mac

@@ -30,7 +30,15 @@ def wait_port(daemon, relay, name):
 
 
 def wait_taken(daemon):
-    until(lambda: file_of(daemon).stat().st_size == 0, "the commands are taken")
+    """The file may have been made anew."""
+
+    def taken():
+        try:
+            return file_of(daemon).stat().st_size == 0
+        except FileNotFoundError:
+            return False
+
+    until(taken, "the commands are taken")
 
 
 def test_commands(running):

@@ -320,6 +320,7 @@ def test_memlock(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_ordinary_memory(scene: Scene) -> None:
     daemon = _alone(scene, VIO4WD_HUGEPAGES=False).start()
+    until(lambda: daemon.relay_pids(), "its relay process runs")  # in this machine it takes seconds
     _refuse_alone(scene, daemon, "VIO4WD_HUGEPAGES=false", "VIO4WD_HUGEPAGES=true")
     daemon.close()
 

@@ -49,6 +49,13 @@ struct arg {		  /* of a table that ends with name NULL */
 int args_parse(int argc, char **argv, struct arg *args, const char *operands, const char *about,
 	       const char **operand);
 
+/* The option that names an endpoint; file is the endpoint's own in ENDPOINT_DIR. */
+#define ARG_ENDPOINT(option, file)                                         \
+	{                                                                  \
+		.name = option, .kind = ARG_TEXT, .value = "EP",           \
+		.help = "ZeroMQ endpoint (default: " ENDPOINT_DIR file ")" \
+	}
+
 /* The entry of that name, which must be there. */
 const struct arg *args_find(const struct arg *args, const char *name);
 /* What was given, or fallback. */

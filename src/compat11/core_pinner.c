@@ -17,14 +17,8 @@ static struct arg args[] = {
 	  .value = "RN:Ci,Cj",
 	  .help = "serve relay RN by CPU Ci (VM to VF) and Cj (VF to VM); repeatable" },
 	{ .name = "print-core-map", .kind = ARG_FLAG, .help = "print who is where, and end" },
-	{ .name = "stats-ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "stats)" },
-	{ .name = "sched-ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "core_sched)" },
+	ARG_ENDPOINT("stats-ep", "stats"),
+	ARG_ENDPOINT("sched-ep", "core_sched"),
 	{ .name = NULL },
 };
 

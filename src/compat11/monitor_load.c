@@ -22,14 +22,8 @@ static struct arg args[] = {
 	  .max = 86400,
 	  .value = "SECONDS",
 	  .help = "between two looks (default: 2)" },
-	{ .name = "stats-ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "stats)" },
-	{ .name = "sched-ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "core_sched)" },
+	ARG_ENDPOINT("stats-ep", "stats"),
+	ARG_ENDPOINT("sched-ep", "core_sched"),
 	{ .name = NULL },
 };
 

@@ -48,10 +48,7 @@ static struct arg args[] = {
 	  .value = "PATH",
 	  .help = "vhost-user socket, for add_sock, remove_sock and query_pci" },
 	{ .name = "conditional", .kind = ARG_FLAG, .help = "what would change nothing succeeds" },
-	{ .name = "zmq_ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "port_control)" },
+	ARG_ENDPOINT("zmq_ep", "port_control"),
 	{ .name = NULL },
 };
 

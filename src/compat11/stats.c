@@ -11,10 +11,7 @@
 typedef Virtioforwarder__RelayState State;
 
 static struct arg args[] = {
-	{ .name = "stats-ep",
-	  .kind = ARG_TEXT,
-	  .value = "EP",
-	  .help = "ZeroMQ endpoint (default: " ENDPOINT_DIR "stats)" },
+	ARG_ENDPOINT("stats-ep", "stats"),
 	{ .name = "include-inactive", .kind = ARG_FLAG, .help = "relays without VM or device too" },
 	{ .name = "delay",
 	  .kind = ARG_UINT,

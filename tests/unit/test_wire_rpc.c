@@ -17,7 +17,8 @@
 
 #include "wire/rpc.h"
 
-#define DEADLINE_US 5000000
+#include "run_until.h"
+
 #define UNANSWERED 1024 /* most that a connection may have */
 
 static struct rpc_request *held_requests[UNANSWERED];
@@ -114,19 +115,6 @@ static void on_done(json_object *result, const struct err *err, void *userdata)
 		self->conn = NULL;
 	}
 }
-
-/* Runs the loop until cond or the deadline; a macro because cond is looked at again. */
-#define RUN_UNTIL(cond)                                                    \
-	({                                                                 \
-		uint64_t now_, end_;                                       \
-		sd_event_now(self->event, CLOCK_MONOTONIC, &now_);         \
-		end_ = now_ + DEADLINE_US;                                 \
-		while (!(cond) && now_ < end_) {                           \
-			sd_event_run(self->event, 100000);                 \
-			sd_event_now(self->event, CLOCK_MONOTONIC, &now_); \
-		}                                                          \
-		EXPECT_TRUE(cond);                                         \
-	})
 
 /* Runs what is due now. */
 #define RUN_IDLE() \

@@ -14,7 +14,7 @@
 
 #include "wire/zmq_server.h"
 
-#define DEADLINE_US 5000000
+#include "run_until.h"
 
 FIXTURE(zmq) {
 	char dir[40], endpoint[64];
@@ -50,18 +50,6 @@ static void on_request(struct zmq_request *req, const uint8_t *data, size_t size
 	}
 	zmq_reply(req, data, size);
 }
-
-#define RUN_UNTIL(cond)                                                    \
-	({                                                                 \
-		uint64_t now_, end_;                                       \
-		sd_event_now(self->event, CLOCK_MONOTONIC, &now_);         \
-		end_ = now_ + DEADLINE_US;                                 \
-		while (!(cond) && now_ < end_) {                           \
-			sd_event_run(self->event, 20000);                  \
-			sd_event_now(self->event, CLOCK_MONOTONIC, &now_); \
-		}                                                          \
-		EXPECT_TRUE(cond);                                         \
-	})
 
 static void *client(zmq_t *self, int type)
 {

@@ -12,7 +12,7 @@
 #include "wire/zmq_client.h"
 #include "wire/zmq_server.h"
 
-#define DEADLINE_US 5000000
+#include "run_until.h"
 
 FIXTURE(client) {
 	char dir[40], endpoint[64];
@@ -53,18 +53,6 @@ static void on_answer(const struct err *err, const uint8_t *data, size_t size, v
 		self->client = NULL;
 	}
 }
-
-#define RUN_UNTIL(cond)                                                    \
-	({                                                                 \
-		uint64_t now_, end_;                                       \
-		sd_event_now(self->event, CLOCK_MONOTONIC, &now_);         \
-		end_ = now_ + DEADLINE_US;                                 \
-		while (!(cond) && now_ < end_) {                           \
-			sd_event_run(self->event, 20000);                  \
-			sd_event_now(self->event, CLOCK_MONOTONIC, &now_); \
-		}                                                          \
-		EXPECT_TRUE(cond);                                         \
-	})
 
 static void listen_on(client_t *self)
 {

@@ -228,7 +228,7 @@ static int new_connection(int vid)
 	tables_lock();
 	ep = find_by_path(path);
 	if (ep)
-		guard_connected(&vm->guard, path);
+		guard_connected(&vm->guard, path, ep->options.client);
 	vm->vid = vid;
 	vm->endpoint = ep;
 	vm->running = false;

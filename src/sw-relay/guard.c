@@ -110,24 +110,23 @@ static bool is_path(int r, const struct sockaddr_un *addr, socklen_t size, const
 	       strcmp(addr->sun_path, path) == 0;
 }
 
-/* The connection of a server has the path as its own name, that of a client as its peer's. */
-static bool is_connection(int fd, const char *path)
+/* The relay's end of a connection to path: a server's has the path as its own name, a client's as
+ * its peer's. The other end may be in this process, too, when that is a test. */
+static bool is_connection(int fd, const char *path, bool client)
 {
 	struct sockaddr_un addr = { 0 };
 	socklen_t size = sizeof(addr) - 1;
 	int listens = 1, r;
 
-	r = getsockname(fd, (struct sockaddr *)&addr, &size);
-	if (r < 0)
-		return false; /* no socket, for nearly all of them */
-	if (is_path(r, &addr, size, path)) {
-		size = sizeof(listens);
-		return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
+	if (client) {
+		r = getpeername(fd, (struct sockaddr *)&addr, &size);
+		return is_path(r, &addr, size, path);
 	}
-	memset(&addr, 0, sizeof(addr));
-	size = sizeof(addr) - 1;
-	r = getpeername(fd, (struct sockaddr *)&addr, &size);
-	return is_path(r, &addr, size, path);
+	r = getsockname(fd, (struct sockaddr *)&addr, &size); /* fails for nearly all of them */
+	if (!is_path(r, &addr, size, path))
+		return false;
+	size = sizeof(listens);
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && !listens;
 }
 
 /* Has it been found by guard_connected() before? What that sets is the mark. */
@@ -140,7 +139,7 @@ static bool is_marked(int fd)
 	return timeout.tv_sec || timeout.tv_usec;
 }
 
-void guard_connected(struct guard *guard, const char *path)
+void guard_connected(struct guard *guard, const char *path, bool client)
 {
 	static const struct timeval timeout = { .tv_usec = SOCKET_TIMEOUT_US };
 	struct rlimit limit = { .rlim_cur = FDS_MAX };
@@ -152,7 +151,7 @@ void guard_connected(struct guard *guard, const char *path)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	end = limit.rlim_cur < FDS_MAX ? limit.rlim_cur : FDS_MAX;
 	for (int fd = 3; fd < end; fd++) {
-		if (!is_connection(fd, path) || is_marked(fd))
+		if (!is_connection(fd, path, client) || is_marked(fd))
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));

@@ -33,8 +33,9 @@ int guard_init(struct err *err);
  */
 extern __thread struct guard *guard_current;
 
-/* A new connection to the socket path; the caller is in the callback that announces it. */
-void guard_connected(struct guard *guard, const char *path);
+/* A new connection to the socket path, which the relay has as server or client; the caller is in
+ * the callback that announces it. */
+void guard_connected(struct guard *guard, const char *path, bool client);
 void guard_disconnected(struct guard *guard);
 
 /* False: answers wait unread, and one more could block. */

@@ -37,6 +37,7 @@
 #define SET_MEM_TABLE 5
 #define RESET_OWNER 4
 #define GET_QUEUE_NUM 17
+#define SET_VRING_ENABLE 18
 #define SEND_RARP 19
 
 #define MQ (1ull << VIRTIO_NET_F_MQ)
@@ -50,6 +51,10 @@ struct vhost_user_head {
 	uint32_t size;
 	union {
 		uint64_t u64;
+		struct {
+			uint32_t index;
+			uint32_t num;
+		} state;
 	} payload;
 } __attribute__((packed));
 
@@ -88,6 +93,28 @@ static void check_features(const struct endpoint *ep, uint64_t features)
 			  ep->options.id, feature_names(excess, names, sizeof(names)));
 }
 
+/* The rings of which the message leaves the state as it was. */
+static void open_rings(struct vm *vm, const struct vhost_user_head *head)
+{
+	uint64_t enabled = vm->vdpa ? 0 : atomic_load(&vm->enabled);
+
+	if (head->request == SET_VRING_ENABLE && !head->payload.state.num &&
+	    head->payload.state.index < VM_RINGS)
+		enabled &= ~(1ull << head->payload.state.index);
+	for (; enabled; enabled &= enabled - 1) {
+		unsigned int i = __builtin_ctzll(enabled);
+
+		ring_open(&vm->rings[i].fast, vm->vid, i);
+	}
+}
+
+/* Until the message has been handled, workers leave the rings to the library and its locks. */
+static void close_rings(struct vm *vm)
+{
+	for (unsigned int i = 0; i < VM_RINGS; i++)
+		ring_close(&vm->rings[i].fast);
+}
+
 /* Runs with ring locks held for most requests, like vring_state_changed. */
 static enum rte_vhost_msg_result before_message(int vid, void *message)
 {
@@ -102,6 +129,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 			  vm->endpoint->options.id);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	close_rings(vm);
 	switch (head->request) {
 	case GET_QUEUE_NUM: /* the library would say 128 */
 		head->payload.u64 = vm->endpoint->queues;
@@ -141,6 +169,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *message)
 		endpoint_work_later();
 		break;
 	}
+	open_rings(vm, head);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -182,6 +211,7 @@ static void forget(struct vm *vm)
 		enforce(vm);
 		guard_disconnected(&vm->guard);
 	}
+	close_rings(vm);
 	vm->endpoint = NULL;
 	vm->vdpa = NULL;
 	vm->enabled = 0;
@@ -239,6 +269,7 @@ static int new_connection(int vid)
 	for (unsigned int i = 0; i < VM_RINGS; i++) {
 		vm->rings[i].kick_fd = vm->rings[i].call_fd = -1;
 		vm->rings[i].generation++;
+		rte_spinlock_init(&vm->rings[i].fast.lock);
 	}
 	refused = !ep || !may_have(vm, rte_vhost_get_vdpa_device(vid));
 	if (refused)
@@ -343,6 +374,7 @@ static void destroy_device(int vid)
 			serve(ep, next);
 		endpoint_drop_pool(ep);
 	}
+	close_rings(vm);
 	tables_unlock();
 	if (served) {
 		bridge_vm_gone(&ep->bridge, vm);
@@ -358,20 +390,23 @@ static void destroy_device(int vid)
 
 static int vring_state_changed(int vid, uint16_t index, int enable)
 {
-	struct rte_vhost_vring vring;
+	struct rte_vhost_vring v;
 	struct vm *vm = vm_of(vid);
 	struct vm_ring *ring;
 
 	if (!vm || index >= VM_RINGS)
 		return 0;
 	ring = &vm->rings[index];
-	if (enable && rte_vhost_get_vhost_vring(vid, index, &vring) == 0) {
-		guard_bells(&vm->guard, vring.kickfd, vring.callfd);
-		atomic_store(&ring->kick_fd, vring.kickfd);
-		atomic_store(&ring->call_fd, vring.callfd);
-		atomic_store(&ring->size, vring.size);
+	if (enable && rte_vhost_get_vhost_vring(vid, index, &v) == 0) {
+		guard_bells(&vm->guard, v.kickfd, v.callfd);
+		atomic_store(&ring->kick_fd, v.kickfd);
+		atomic_store(&ring->call_fd, v.callfd);
+		atomic_store(&ring->size, v.size);
 		atomic_fetch_or(&vm->enabled, 1ull << index);
+		if (!vm->vdpa)
+			ring_open(&ring->fast, vid, index);
 	} else {
+		ring_close(&ring->fast);
 		atomic_fetch_and(&vm->enabled, ~(1ull << index));
 		atomic_store(&ring->kick_fd, -1);
 		atomic_store(&ring->call_fd, -1);

@@ -110,6 +110,7 @@ struct lane {
 	int slot;	   /* of the worker's epoll set, -1: none */
 	uint32_t slot_generation; /* of the ring when it was put there */
 	uint32_t rarp_seen;	  /* VM to VF: the RARP requests for which its ring was looked at */
+	uint32_t rarp_taken;	  /* those after which the library has given something */
 	uint64_t stuck_since;	  /* TSC; VM to VF: what is in the ring cannot be taken */
 	uint64_t last_work;	  /* TSC */
 

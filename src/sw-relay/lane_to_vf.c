@@ -26,7 +26,7 @@
 #include "sw-relay/pool.h"
 
 #define GATHER_MIN 8   /* packets in a burst of a guest that sends steadily */
-#define VHOST_BURST 32 /* what the library takes or gives in one call */
+#define LARGE_BURST 32 /* of packets that are long chains */
 
 #define FROM_GUEST_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO)
 #define SEGMENTED (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
@@ -40,21 +40,31 @@ static unsigned int burst_allowed(const struct lane *lane)
 {
 	if (likely(!lane->cfg.large))
 		return LANE_BURST;
-	return RTE_MIN(pool_free(lane->cfg.pool) / LARGE_SEGMENTS, (unsigned int)VHOST_BURST);
+	return RTE_MIN(pool_free(lane->cfg.pool) / LARGE_SEGMENTS, (unsigned int)LARGE_BURST);
+}
+
+/* The library sends the RARP request, so it is asked until it has given something since. */
+static unsigned int with_rarp(struct lane *lane, uint32_t asked, unsigned int allowed)
+{
+	unsigned int n = ring_dequeue_library(lane->cfg.vm->vid, VM_TX_RING(lane->cfg.index),
+					      lane->cfg.pool, lane->pkts, allowed);
+
+	if (n)
+		lane->rarp_taken = asked;
+	return n;
 }
 
 static unsigned int from_guest(struct lane *lane)
 {
 	uint16_t ring = VM_TX_RING(lane->cfg.index);
+	struct vm *vm = lane->cfg.vm;
+	uint32_t asked = atomic_load_explicit(&vm->rarp.count, memory_order_acquire);
 	unsigned int allowed = burst_allowed(lane);
-	unsigned int n;
 
-	n = rte_vhost_dequeue_burst(lane->cfg.vm->vid, ring, lane->cfg.pool, lane->pkts,
-				    RTE_MIN(allowed, (unsigned int)VHOST_BURST));
-	if (n == VHOST_BURST && allowed > VHOST_BURST)
-		n += rte_vhost_dequeue_burst(lane->cfg.vm->vid, ring, lane->cfg.pool,
-					     lane->pkts + n, VHOST_BURST);
-	return n;
+	if (unlikely(asked != lane->rarp_taken))
+		return with_rarp(lane, asked, allowed);
+	return ring_dequeue(&vm->rings[ring].fast, vm->vid, ring, lane->cfg.pool, lane->pkts,
+			    allowed);
 }
 
 static unsigned int to_device(struct lane *lane, struct rte_mbuf **pkts, unsigned int n)

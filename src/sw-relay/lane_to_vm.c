@@ -17,8 +17,6 @@
 #include "sw-relay/flow.h"
 #include "sw-relay/lane.h"
 
-#define VHOST_BURST 32
-
 void lane_set_rings(struct lane *lane, uint64_t enabled)
 {
 	unsigned int n = 0;
@@ -42,18 +40,9 @@ static void mute_rings(struct lane *lane)
 static unsigned int enqueue(struct lane *lane, uint16_t ring, struct rte_mbuf **pkts,
 			    unsigned int n)
 {
-	unsigned int done = 0;
+	struct vm *vm = lane->cfg.vm;
 
-	while (done < n) {
-		unsigned int want = RTE_MIN(n - done, (unsigned int)VHOST_BURST);
-		unsigned int got =
-			rte_vhost_enqueue_burst(lane->cfg.vm->vid, ring, pkts + done, want);
-
-		done += got;
-		if (got < want)
-			break;
-	}
-	return done;
+	return ring_enqueue(&vm->rings[ring].fast, vm->vid, ring, pkts, n);
 }
 
 /* The ring had no room for m: would it ever? The library stops at the first packet that does not

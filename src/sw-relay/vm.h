@@ -15,6 +15,7 @@
 #include "sw-relay/endpoint.h"
 #include "sw-relay/guard.h"
 #include "sw-relay/rarp.h"
+#include "sw-relay/ring.h"
 
 #define VM_RINGS (2 * ENDPOINT_MAX_QUEUES)
 #define VM_RX_RING(queue) (2 * (queue))	    /* the guest receives: VF to VM */
@@ -26,6 +27,7 @@ struct vm_ring {
 	_Atomic int kick_fd;	     /* the library's; may be closed after a change of generation */
 	_Atomic int call_fd;	     /* likewise */
 	_Atomic uint16_t size;
+	struct ring fast; /* moves plain packets past the library */
 };
 
 struct vm {

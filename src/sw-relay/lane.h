@@ -119,9 +119,9 @@ struct lane {
 	uint8_t n_rings;
 	uint8_t rings[ENDPOINT_MAX_QUEUES];
 
-	/* VM to VF: when the guest's ring was last looked at, and not before when it is again (TSC)
-	 */
-	uint64_t last_look;
+	/* VM to VF, TSC: when the guest's ring was last looked at and not empty, and before when it
+	 * is not looked at again */
+	uint64_t last_find;
 	uint64_t next_look;
 	uint64_t pace; /* cycles from packet to packet */
 	/* VM to VF: packets the device had no room for: first out, then what is left of pkts */
@@ -209,10 +209,10 @@ extern uint64_t lane_gather;
 extern uint64_t lane_quiet;
 
 /*
- * n packets were in the ring, `since` cycles after the last look: for how many cycles to leave it
- * alone, so that a full burst gathers. pace is a moving average of the cycles from packet to
- * packet, kept for the caller. A guest so slow that a burst would take longer than lane_gather is
- * not made to wait at all.
+ * n packets were in the ring, `since` cycles after the last look that found some: for how many
+ * cycles to leave it alone, so that a burst gathers; at most lane_gather. pace is a moving average
+ * of the cycles from packet to packet, kept for the caller. A guest so slow that few packets would
+ * gather, or that has stopped, is not made to wait at all.
  */
 uint64_t lane_gather_wait(uint64_t *pace, uint64_t since, unsigned int n);
 

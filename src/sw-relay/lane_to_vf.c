@@ -8,8 +8,9 @@
  * packet by packet into `out`, which is sent whenever the next packet might not fit.
  *
  * A look at the guest's ring moves cache lines between two CPUs, which costs as much for one packet
- * as for a full burst. The ring of a guest that sends fast is therefore left alone for as long as a
- * burst takes to gather, and never longer than lane_gather.
+ * as for a full burst, and costs the guest as well: it is the one who waits when it writes there
+ * next. The ring of a guest that sends fast is therefore left alone for as long as a burst takes to
+ * gather, and never longer than lane_gather.
  *
  * A device without room: what is left stays in the lane (`out`, and behind it the rest of `pkts`
  * that is not prepared yet), nothing more is taken from the guest until it has gone, and so the
@@ -25,8 +26,9 @@
 #include "sw-relay/lane.h"
 #include "sw-relay/pool.h"
 
-#define GATHER_MIN 8   /* packets in a burst of a guest that sends steadily */
-#define LARGE_BURST 32 /* of packets that are long chains */
+#define GATHER_LEAST 32 /* packets that make it worth while to wait */
+#define GATHER_AGAIN 8	/* packets to wait for when none are there yet */
+#define LARGE_BURST 32	/* of packets that are long chains */
 
 #define FROM_GUEST_FLAGS (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO)
 #define SEGMENTED (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
@@ -173,14 +175,14 @@ static void keep(struct lane *lane, struct rte_mbuf **pkts, unsigned int n, uint
 
 uint64_t lane_gather_wait(uint64_t *pace, uint64_t since, unsigned int n)
 {
+	uint64_t most;
+
 	if (n)
 		*pace = (*pace * 7 + RTE_MIN(since / n, lane_gather)) / 8;
-	else
-		*pace = *pace * 2 + 1;
-	*pace = RTE_MIN(*pace, lane_gather);
-	if (n >= LANE_BURST || *pace * LANE_BURST > lane_gather)
+	most = lane_gather / (*pace + 1);
+	if (n >= LANE_BURST || most < GATHER_LEAST || (!n && since > lane_gather))
 		return 0;
-	return *pace * (LANE_BURST - n);
+	return *pace * (n ? RTE_MIN(most, (uint64_t)LANE_BURST) : GATHER_AGAIN);
 }
 
 unsigned int lane_to_vf(struct lane *lane, uint64_t now)
@@ -200,12 +202,12 @@ unsigned int lane_to_vf(struct lane *lane, uint64_t now)
 
 	stat_add(&stats->polls, 1);
 	n = from_guest(lane);
-	lane->next_look = now + lane_gather_wait(&lane->pace, now - lane->last_look, n);
-	lane->last_look = now;
+	lane->next_look = now + lane_gather_wait(&lane->pace, now - lane->last_find, n);
 	if (!n) {
 		stat_add(&stats->empty_polls, 1);
 		return progress;
 	}
+	lane->last_find = now;
 	for (unsigned int i = 0; i < n; i++) {
 		uint32_t len = pkts[i]->pkt_len;
 

@@ -272,27 +272,47 @@ TEST_F(lane, a_stuck_device_does_not_stop_the_guest) {
 	lane_free(lane);
 }
 
-TEST_F(lane, a_fast_guest_gathers_a_burst) {
+/* The pace at which a guest is found to send n packets every `since` cycles. */
+static uint64_t settled(uint64_t since, unsigned int n)
+{
 	uint64_t pace = 0;
 
-	/* 100 cycles a packet: the wait settles at what is missing of a burst */
-	for (int i = 0; i < 100; i++)
-		lane_gather_wait(&pace, 3200, 32);
+	for (int i = 0; i < 200; i++)
+		lane_gather_wait(&pace, since, n);
+	return pace;
+}
+
+TEST_F(lane, a_fast_guest_gathers_a_burst) {
+	uint64_t pace = settled(3200, 32);
+	const uint64_t wait = lane_gather_wait(&pace, 3200, 32);
+
 	EXPECT_LE(90, pace);
 	EXPECT_GE(100, pace);
-	EXPECT_EQ(pace * (LANE_BURST - 32), lane_gather_wait(&pace, 3200, 32));
+	EXPECT_EQ(pace * LANE_BURST, wait);
+	/* more is there already */
 	EXPECT_EQ(0, lane_gather_wait(&pace, 6400, LANE_BURST));
-	/* it falls silent: every wait is bounded, and soon there is none */
-	for (int i = 0; i < 100; i++)
-		EXPECT_GE(lane_gather, lane_gather_wait(&pace, 1000, 0));
-	EXPECT_EQ(0, lane_gather_wait(&pace, 1000, 0));
+	/* it is late: a shorter wait, until it has fallen silent */
+	EXPECT_LT(0, lane_gather_wait(&pace, wait, 0));
+	EXPECT_GT(wait, lane_gather_wait(&pace, wait, 0));
+	EXPECT_EQ(0, lane_gather_wait(&pace, lane_gather + 1, 0));
+}
+
+TEST_F(lane, waits_are_bounded) {
+	for (uint64_t cycles = 1; cycles < 2 * lane_gather; cycles += cycles / 8 + 1) {
+		uint64_t pace = settled(cycles, 1);
+
+		EXPECT_GE(lane_gather, lane_gather_wait(&pace, cycles, 1));
+		EXPECT_GE(lane_gather, lane_gather_wait(&pace, cycles, 0));
+	}
 }
 
 TEST_F(lane, a_slow_guest_never_waits) {
 	uint64_t pace = lane_gather;
 
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		EXPECT_EQ(0, lane_gather_wait(&pace, lane_gather / 2, 1));
+		EXPECT_EQ(0, lane_gather_wait(&pace, lane_gather / 2, 0));
+	}
 }
 
 TEST_F(lane, what_waits_is_counted_when_the_lane_ends) {

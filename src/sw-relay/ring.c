@@ -184,6 +184,18 @@ unsigned int ring_dequeue(struct ring *ring, int vid, uint16_t index, struct rte
 	return b.n;
 }
 
+/* Asks for a line as one that will be written: the guest's copy goes at once. */
+static inline void prefetch_write(const void *p)
+{
+#ifdef RTE_ARCH_X86
+	/* The compiler's builtin gives a plain prefetch unless it is told of the instruction, which
+	 * does nothing on a CPU that does not know it. */
+	asm volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 static void give(struct burst *b, struct rte_mbuf **pkts)
 {
 	const uint16_t header = b->map->header;
@@ -197,8 +209,8 @@ static void give(struct burst *b, struct rte_mbuf **pkts)
 			cut(b, i);
 			break;
 		}
-		rte_prefetch0(b->buffers[i]);
-		rte_prefetch0(b->buffers[i] + LINE);
+		prefetch_write(b->buffers[i]);
+		prefetch_write(b->buffers[i] + LINE);
 	}
 	for (unsigned int i = 0; i < b->n; i++) {
 		/* virtio 1.2, 5.1.6.4: num_buffers is 1 also where nothing is merged. */

@@ -55,13 +55,22 @@ class Child:
         self.send(line)
         return self.expect(pattern, timeout, offset)
 
-    def kill(self, number):
-        os.kill(self.pid, number)
+    def stop(self):
+        """Until go_on(); when it returns, no thread runs any more (or the process has ended)."""
+        self.popen.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
-    def end(self, number=signal.SIGTERM, timeout=10.0):
+    def go_on(self):
+        self.popen.send_signal(signal.SIGCONT)
+
+    def end(self, command=None, timeout=10.0):
+        """By the command on its stdin, or by SIGTERM."""
         if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGCONT)
-            self.popen.send_signal(number)
+            self.go_on()
+            if command:
+                self.send(command)
+            else:
+                self.popen.terminate()
             try:
                 self.popen.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -100,6 +109,10 @@ def run_seconds(pid: int) -> float:
     for tid in threads(pid):
         total += int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
     return total / 1e9
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def status_kb(pid: int) -> dict:

@@ -10,7 +10,7 @@ import socket
 
 from .operations import VethPairs
 from .programs import Relay, idle_generators
-from .rotation import STARTS, Pair, rotate, summarize
+from .rotation import STARTS, Pair, rotate, summarize, why_none_counts
 
 NEIGHBOURS = (0, 32, 64)
 SIZE = 64
@@ -60,7 +60,7 @@ class Neighbourhood:
 
 
 def name_of(n: int) -> str:
-    return "alone" if n == 0 else f"with {n} connected idle VMs"
+    return "alone" if n == 0 else f"with {n} idle VMs"
 
 
 def one_start(run: pathlib.Path, build: pathlib.Path, rounds: int, seconds: float) -> list:
@@ -82,5 +82,8 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     done = []
     for start in range(1 if quick else STARTS):
         done += one_start(run / str(start), build, 3 if quick else 10, 0.3 if quick else 0.5)
+    rows = summarize(done, name_of(0))
+    if not rows:
+        print(f"VM to VF, {SIZE} bytes, with idle VMs: {why_none_counts(done)}", flush=True)
     return [{**row, "what": f"VM to VF, {row['peer']}", "peer": Relay.name, "size": SIZE,
-             "unit": "Mpps"} for row in summarize(done, name_of(0))]
+             "unit": "Mpps"} for row in rows]

@@ -103,12 +103,14 @@ def cpu_seconds(pid: int, tid=None) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def thread_run_seconds(pid: int, tid: int) -> float:
+    """CPU time, with the resolution of the scheduler rather than of ticks."""
+    return int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def run_seconds(pid: int) -> float:
-    """CPU time of all threads, with the resolution of the scheduler rather than of ticks."""
-    total = 0
-    for tid in threads(pid):
-        total += int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
-    return total / 1e9
+    """CPU time of all threads."""
+    return sum(thread_run_seconds(pid, tid) for tid in threads(pid))
 
 
 def open_files(pid: int) -> int:

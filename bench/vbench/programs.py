@@ -13,6 +13,7 @@ import itertools
 import os
 import pathlib
 import signal
+import time
 from typing import NamedTuple
 
 from .process import Child, thread_named
@@ -22,6 +23,7 @@ GENERATOR_CPU = 0
 WORKER_CPU = 1
 NICE = -20
 START_TIMEOUT = 60.0
+FLOW_TIMEOUT = 20.0
 PORTS = 32  # of one testpmd: Debian's RTE_MAX_ETHPORTS
 
 # What the network does, by case: the device behind the program under test.
@@ -183,9 +185,28 @@ class Generator:
             self.end()
             raise
 
-    def start(self):
-        # There and back: 16 bursts of 32 packets are in flight, for ever.
-        self.child.ask("start tx_first 16" if self.case == "both" else "start", "packet forwarding")
+    def start(self) -> bool:
+        """True when packets flow. There and back, 16 bursts of 32 are in flight for ever: they are
+        sent when a first burst has come back, since what is sent too early is lost."""
+        if self.case != "both":
+            return self._start("start", FLOW_TIMEOUT)
+        deadline = time.monotonic() + FLOW_TIMEOUT
+        while not self._start("start tx_first 1", 1):
+            if time.monotonic() > deadline:
+                return False
+            self.child.ask("stop", "Done")
+        self.child.ask("stop", "Done")
+        self.child.send("set flush_rx on")
+        return self._start("start tx_first 16", FLOW_TIMEOUT)
+
+    def _start(self, command: str, timeout: float) -> bool:
+        before = self.packets()
+        self.child.ask(command, "packet forwarding")
+        deadline = time.monotonic() + timeout
+        while self.packets() == before:
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def packets(self) -> int:
         """Packets this case counts: sent for vm2vf, else received."""

@@ -56,21 +56,13 @@ class Pair:
             self.generator = Generator(run, [program.socket()], case, size, server=program.client,
                                        **generator)
             program.wait_connected()
-            self.generator.start()
-            self.settle()
+            if not self.generator.start():
+                raise RuntimeError(f"no packet passes {program.name}:\n"
+                                   f"{program.child.text()[-2000:]}")
         except BaseException:
             self.end()
             raise
         self.pause()
-
-    def settle(self):
-        """Until packets flow."""
-        deadline = time.monotonic() + 20
-        before = self.generator.packets()
-        while self.generator.packets() == before:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"no packet passes {self.program.name}:\n"
-                                   f"{self.program.child.text()[-2000:]}")
 
     def _processes(self):
         return [p for p in (*self.others, self.generator, self.program) if p]

@@ -14,6 +14,7 @@ allows. Rings are large, so that what is cold when a turn begins does not count 
 import pathlib
 import time
 
+from .process import thread_run_seconds
 from .programs import GENERATOR_CPU, WORKER_CPU, Relay
 from .rotation import STARTS, Pair, distance, rotate, summarize
 
@@ -59,13 +60,14 @@ class Turns:
         time.sleep(EMPTY_S)
 
     def _done(self) -> dict:
-        """(relay, CPU of the worker) -> packets, microseconds of busy time."""
+        """(relay, CPU of the worker) -> packets, microseconds of busy and of CPU time."""
         found = {}
         for i, pair in enumerate(self.pairs):
             workers, lanes, _ = pair.program.stats()
             for worker in workers:
                 packets = sum(lane["packets_in"] for lane in lanes if lane["cpu"] == worker["cpu"])
-                found[i, worker["cpu"]] = packets, worker["busy_us"]
+                run_s = thread_run_seconds(pair.program.pid, worker["tid"])
+                found[i, worker["cpu"]] = packets, worker["busy_us"], run_s * 1e6
         return found
 
     def window(self, ping) -> dict:
@@ -79,14 +81,24 @@ class Turns:
         after = self._done()
         for relay in self._programs():
             relay.stop()
+        spent = [[b - a for a, b in zip(before[key], after[key])] for key in after]
         # Packets per microsecond are millions per second.
-        rates = [(after[key][0] - before[key][0]) / max(after[key][1] - before[key][1], 1)
-                 for key in after]
-        return {"mpps": sum(rates), "pingpong_ns": [before_ns, ping.nanoseconds()]}
+        return {"mpps": sum(packets / max(busy, 1) for packets, busy, _ in spent),
+                "whole": all(busy <= run for _, busy, run in spent),
+                "pingpong_ns": [before_ns, ping.nanoseconds()]}
 
     def end(self):
         for pair in self.pairs:
             pair.end()
+
+
+def was_whole(window: dict) -> bool:
+    """No worker was busy for longer than it ran: nobody else had its CPU meanwhile."""
+    return window["whole"]
+
+
+def window_class(window: dict):
+    return distance(window) if was_whole(window) else None
 
 
 # name -> queue pairs of each relay, and the CPUs of each relay's workers
@@ -94,7 +106,7 @@ SETS = {
     REFERENCE: (1, [(WORKER_CPU,)]),
     "4 queue pairs, 2 workers": (4, [(GENERATOR_CPU, WORKER_CPU)]),
     "4 queue pairs, 1 worker": (4, [(WORKER_CPU,)]),
-    "2 relay processes, each 1 queue pair, 1 worker": (1, [(GENERATOR_CPU,), (WORKER_CPU,)]),
+    "2 processes, each 1 queue pair, 1 worker": (1, [(GENERATOR_CPU,), (WORKER_CPU,)]),
 }
 
 
@@ -104,7 +116,7 @@ def one_start(run: pathlib.Path, build: pathlib.Path, rounds: int) -> list:
         for i, (name, (queues, cpus)) in enumerate(SETS.items()):
             sets[name] = Turns(run / str(i), build, queues, cpus)
         return rotate(sets, rounds, build, 30, lambda turns, ping: turns.window(ping),
-                      is_good=lambda window: True)
+                      is_good=was_whole)
     finally:
         for turns in sets.values():
             turns.end()
@@ -115,4 +127,4 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     for start in range(1 if quick else STARTS):
         done += one_start(run / str(start), build, 3 if quick else 10)
     return [{**row, "what": f"busy time: {row['peer']}", "peer": Relay.name, "size": 64,
-             "unit": "Mpps of busy"} for row in summarize(done, REFERENCE, classify=distance)]
+             "unit": "Mpps of busy"} for row in summarize(done, REFERENCE, classify=window_class)]

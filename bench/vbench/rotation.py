@@ -121,18 +121,20 @@ def window_class(window: dict):
     return distance(window) if had_its_cpus(window) else None
 
 
-def why_none_counts(rounds) -> str:
-    windows = [w for r in rounds for w in r.values()]
-    alone = [w for w in windows if had_its_cpus(w)]
-    unclear = sum(distance(w) is None for w in alone)
-    return (f"of {len(windows)} windows {len(windows) - len(alone)} did not get their CPUs, and "
-            f"{unclear} were neither near nor far: the machine has other things to do")
-
-
 def median_of(windows, key: str):
     """None when it is not known."""
     values = [w[key] for w in windows if w.get(key) is not None]
     return spread(values)["median"] if values else None
+
+
+def why_none_counts(rounds) -> str:
+    windows = [w for r in rounds for w in r.values()]
+    alone = [w for w in windows if had_its_cpus(w)]
+    unclear = sum(distance(w) is None for w in alone)
+    shares = [f"{median_of(windows, key):.0%}" for key in ("generator_share", "worker_share")]
+    return (f"of {len(windows)} windows {len(windows) - len(alone)} did not get their CPUs "
+            f"(generators {shares[0]}, workers {shares[1]}), and {unclear} were neither near nor "
+            "far: the machine has other things to do")
 
 
 def limit(windows):

@@ -3,8 +3,8 @@
 
 from .report import ratio_text
 
-RATE_HEAD = ("case", "bytes", "CPUs", "program", "n", "min", "median", "max", "unit", "ratio", "to",
-             "limit")
+RATE_HEAD = ("case", "bytes", "CPUs", "program", "n", "min", "median", "max", "unit", "ratio",
+             "pairs", "to", "limit")
 PLAIN_HEAD = ("what", "unit", "n", "min", "median", "max")
 SCALE = {"resident memory": "MiB", "hugepages": "MiB", "threads": "", "descriptors": "",
          "CPU of manager and relays": "% of a core", "resident memory of the manager": "MiB",
@@ -26,9 +26,9 @@ def table(head, lines) -> str:
 
 def machine(result: dict) -> str:
     m = result["machine"]
-    length = "a short run: figures to look at, not to rely on" if result["quick"] else "a full run"
+    kind = "short run (figures to look at, not to rely on)" if result["quick"] else "full run"
     return (f"{m['cpu']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, a virtual machine with Linux "
-            f"{m['kernel']}; {result['date']}, {length} of {result['seconds']} s.\n")
+            f"{m['kernel']}; {result['date']}, a {kind} of {result['seconds']} s.\n")
 
 
 def rates(result: dict) -> str:
@@ -37,7 +37,9 @@ def rates(result: dict) -> str:
         if row["distance"]:
             lines.append([row["what"], str(row["size"] or "-"), row["distance"], row["peer"],
                           str(row["n"]), *spread_cells(row), row["unit"],
-                          ratio_text(row["ratio"]), row["ratio"]["to"] if row["ratio"] else "-",
+                          ratio_text(row["ratio"]),
+                          *((str(row["ratio"]["n"]), row["ratio"]["to"]) if row["ratio"]
+                            else ("-", "-")),
                           row["limit"] or "-"])
     return table(RATE_HEAD, lines)
 

@@ -108,6 +108,12 @@ def thread_run_seconds(pid: int, tid: int) -> float:
     return int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def awake_seconds(pid: int, tid: int) -> float:
+    """For how long the thread ran or wanted to."""
+    run, waited = pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[:2]
+    return (int(run) + int(waited)) / 1e9
+
+
 def run_seconds(pid: int) -> float:
     """CPU time of all threads."""
     return sum(thread_run_seconds(pid, tid) for tid in threads(pid))

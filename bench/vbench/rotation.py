@@ -3,9 +3,9 @@
 
 The machine drifts, so plain repeated runs say nothing. Every (program, generator) pair is started
 once; all but one stand still (SIGSTOP); short windows rotate A B C A B C, so a slow phase hits all
-alike. A window counts when both polling threads had their CPUs for at least 95 % of it, and is
-classified near or far by a cache-line ping-pong right before and after. Ratios are formed within
-one round and one class. Where a process has its memory makes a difference, too, which lasts until
+alike. A window counts when both polling threads had their CPUs for at least 95 % of it, what they
+slept aside, and is classified near or far by a cache-line ping-pong right before and after. Ratios
+are formed within one round and one class. Where a process has its memory makes a difference, too, which lasts until
 it ends: a full run starts everything anew STARTS times.
 """
 
@@ -13,7 +13,7 @@ import pathlib
 import subprocess
 import time
 
-from .process import cpu_seconds
+from .process import awake_seconds, cpu_seconds
 from .programs import GENERATOR_CPU, NICE, WORKER_CPU, Generator
 from .report import spread
 
@@ -75,22 +75,23 @@ class Pair:
         for process in self._processes():
             process.child.go_on()
 
-    def _shares(self):
-        return (cpu_seconds(self.generator.pid, self.generator.worker),
-                cpu_seconds(self.program.pid, self.program.worker))
+    def _times(self):
+        """Of both polling threads: CPU time, and that in which they did not sleep."""
+        tasks = [(p.pid, p.worker) for p in (self.generator, self.program)]
+        return [(cpu_seconds(*task), awake_seconds(*task)) for task in tasks]
 
     def window(self, seconds: float, ping: PingPong) -> dict:
         before_ns = ping.nanoseconds()
         self.go_on()
         time.sleep(0.15)  # caches and queues fill again
         work0, looks0 = self.program.work(), self.generator.looks()
-        shares0, t0, n0 = self._shares(), time.monotonic(), self.generator.packets()
+        times0, t0, n0 = self._times(), time.monotonic(), self.generator.packets()
         time.sleep(seconds)
-        n1, t1, shares1 = self.generator.packets(), time.monotonic(), self._shares()
+        n1, t1, times1 = self.generator.packets(), time.monotonic(), self._times()
         work1, looks1 = self.program.work(), self.generator.looks()
         self.pause()
         after_ns = ping.nanoseconds()
-        share = [(b - a) / (t1 - t0) for a, b in zip(shares0, shares1)]
+        share = [share_of(a, b, t1 - t0) for a, b in zip(times0, times1)]
         return {"mpps": (n1 - n0) / (t1 - t0) / 1e6, "generator_share": share[0],
                 "worker_share": share[1], "pingpong_ns": [before_ns, after_ns],
                 "busy": (work1.busy - work0.busy) / (work1.total - work0.total) if work0 else None,
@@ -101,6 +102,12 @@ class Pair:
         self.go_on()
         for process in self._processes():
             process.end()
+
+
+def share_of(before, after, seconds: float) -> float:
+    """How much of the time in which it did not want to sleep a thread had its CPU, of 1."""
+    run, awake = (b - a for a, b in zip(before, after))
+    return run / seconds + max(0.0, 1 - awake / seconds)
 
 
 def distance(window: dict):

@@ -17,7 +17,8 @@ help:
 	@echo '                stages (trixie: built and unit-tested in a Debian 13),'
 	@echo '                ASAN=1 those of the AddressSanitizer build'
 	@echo 'make vm         a shell in the virtual machine with SR-IOV; MACHINE=igb-noiommu another one'
-	@echo 'make bench      the benchmark, side by side with testpmd; as root; QUICK=1 a short one'
+	@echo 'make bench      the benchmark, side by side with testpmd and OVS-DPDK, half an hour; as root;'
+	@echo '                QUICK=1 a short one, below three minutes'
 	@echo 'make deb        Debian packages, in build-deb/'
 	@echo 'make install    installs; DESTDIR= for packagers'
 
@@ -47,7 +48,7 @@ vm:
 	@tests/vm/run --build $(BUILD) --shell $(if $(MACHINE),--machine $(MACHINE))
 
 bench:
-	@tools/setup
+	@tools/setup bench
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
 	@meson compile -C $(BUILD)
 	@bench/run --build $(BUILD) $(if $(filter-out 0 no,$(QUICK)),--quick)

@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Start, add, remove, memory and idle CPU of the whole product: vio4wd with its relays."""
+"""Start, add, remove and stop of the whole product: vio4wd with its relays."""
 
+import itertools
 import json
 import os
 import pathlib
 import signal
 import socket
-import statistics
 import subprocess
 import tempfile
 import time
 
-from .process import Child, run_seconds, status_kb
-from .programs import GENERATOR_CPU, WORKER_CPU, Generator
+from .process import Child, run_seconds
+from .programs import GENERATOR_CPU, WORKER_CPU
+from .report import spread
 from .rpc import RpcClient
+
+numbers = itertools.count()  # of sets of interfaces
 
 
 class Manager:
     """vio4wd with a configuration and a runtime directory of its own."""
 
-    def __init__(self, run: pathlib.Path, build: pathlib.Path, lines=()):
+    def __init__(self, run: pathlib.Path, build: pathlib.Path, lines=(), cpus=(WORKER_CPU,)):
         # Of its own each time: what was added at run time outlives a stop.
         self.runtime = pathlib.Path(tempfile.mkdtemp(prefix="runtime-", dir=run))
         self.runtime.chmod(0o755)
@@ -29,9 +32,12 @@ class Manager:
         config = run / "virtioforwarder"
         config.write_text("\n".join([
             f"VIO4WD_RUNTIME_DIR={self.runtime}", f"VIRTIOFWD_PID_DIR={run}",
-            f"VIRTIOFWD_SOCKET_DIR={self.sockets}", f"VIRTIOFWD_CPU_MASK={WORKER_CPU}",
+            f"VIRTIOFWD_SOCKET_DIR={self.sockets}", f"VIRTIOFWD_CPU_MASK={','.join(map(str, cpus))}",
             f"VIRTIOFWD_MASTER_LCORE={GENERATOR_CPU}", "VIRTIOFWD_LOG_LEVEL=4",
             "VIRTIOFWD_SOCKET_OWNER=root", "VIRTIOFWD_SOCKET_GROUP=root",
+            # Away from those of a vio4wd that is installed here, and of another one that runs.
+            f"VIRTIOFWD_ZMQ_PORT_CONTROL_EP=ipc://{self.runtime}/port_control",
+            f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{self.runtime}/stats",
             *lines]) + "\n")
         notify = run / "notify"
         notify.unlink(missing_ok=True)
@@ -67,19 +73,26 @@ class Manager:
     def relay_pids(self):
         return [p["pid"] for p in self.rpc.call("relays")["processes"]]
 
-    def cpu_share(self, seconds: float) -> float:
+    def pids(self):
+        return [self.child.pid] + self.relay_pids()
+
+    @staticmethod
+    def cpu_share(pids, seconds: float) -> float:
         """Share of one core that the manager and its relays use together."""
-        pids = [self.child.pid] + self.relay_pids()
         before, t0 = sum(run_seconds(p) for p in pids), time.monotonic()
         time.sleep(seconds)
         return (sum(run_seconds(p) for p in pids) - before) / (time.monotonic() - t0)
 
-    def memory_kb(self) -> int:
-        total = 0
-        for pid in self.relay_pids():
-            sizes = status_kb(pid)
-            total += sizes["VmRSS"] + sizes.get("HugetlbPages", 0)
-        return total
+    def wait_active(self, n: int):
+        """Until n VMs are connected to relays with a device."""
+        deadline = time.monotonic() + 60
+        while True:
+            relays = self.rpc.call("status")["relays"]
+            if sum(r["state"] == "active" for r in relays) >= n:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not all of {n} VMs connected: {json.dumps(relays)[:2000]}")
+            signal.sigtimedwait([], 0.02)
 
     def end(self) -> float:
         begin = time.monotonic()
@@ -87,32 +100,36 @@ class Manager:
         return time.monotonic() - begin
 
 
-def spread(values, unit_factor):
-    scaled = [v * unit_factor for v in values]
-    return {"n": len(scaled), "min": min(scaled), "median": statistics.median(scaled),
-            "max": max(scaled)}
-
-
 class VethPairs:
     """Linux interfaces that interrupt, as devices of idle relays; removed at the end."""
 
     def __init__(self, n: int):
-        self.names = [f"vb{os.getpid() % 10000}x{i}" for i in range(n)]
+        first = f"vb{os.getpid() % 10000}{chr(ord('a') + next(numbers))}"
+        self.names = [f"{first}{i}" for i in range(n)]
+        try:
+            self._make()
+        except BaseException:
+            self.end()
+            raise
+
+    def _make(self):
+        self._ip(f"link add {name} type veth peer name {name}p" for name in self.names)
+        # Nobody talks on them: no router solicitations, no neighbour discovery.
         for name in self.names:
-            subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name + "p"],
-                           check=True)
-            # Nobody talks on them: no router solicitations, no neighbour discovery.
             for end in (name, name + "p"):
                 pathlib.Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1")
-                subprocess.run(["ip", "link", "set", end, "up"], check=True)
+        self._ip(f"link set {name}{end} up" for name in self.names for end in ("", "p"))
+
+    @staticmethod
+    def _ip(lines, force=()):
+        subprocess.run(["ip", *force, "-batch", "-"], input="\n".join(lines) + "\n", text=True,
+                       check=not force, stderr=subprocess.DEVNULL if force else None)
 
     def end(self):
-        for name in self.names:
-            subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL)
+        self._ip((f"link del {name}" for name in self.names), force=["-force"])
 
 
 def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
-    """Rows of (what, unit, n, min, median, max)."""
     rows = []
 
     def row(what, unit, values):
@@ -131,7 +148,7 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     manager = Manager(run, build)
     try:
         row("CPU of manager and relays, 64 sockets, no VM", "% of a core",
-            spread([manager.cpu_share(3)], 100))
+            spread([manager.cpu_share(manager.pids(), 3)], 100))
         add, remove = [], []
         for i in range(20 if quick else 60):
             begin = time.monotonic()
@@ -142,48 +159,6 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
             remove.append(time.monotonic() - begin)
         row("add a device", "ms", spread(add, 1e3))
         row("remove a device", "ms", spread(remove, 1e3))
-        before, count = manager.memory_kb(), 31
-        for i in range(count):
-            manager.rpc.call("add", id=i, device=f"vdev:net_null{i},no-rx=1")
-        row("memory per relay with a device, no VM", "KiB",
-            spread([(manager.memory_kb() - before) / count], 1))
     finally:
         manager.end()
-
-    for label, device in (("Linux interfaces, which interrupt", None),
-                          ("net_ring, polled every 50 us", "vdev:net_ring{i}")):
-        row(f"CPU with 32 connected idle VMs on {label}", "% of a core",
-            idle_cpu(run, build, device, 32, 5 if quick else 20))
     return rows
-
-
-def idle_cpu(run, build, device, n: int, seconds: float) -> dict:
-    """device: a pattern with {i}; None: veth interfaces made for this."""
-    veth = None if device else VethPairs(n)
-    manager = generator = None
-    try:
-        manager = Manager(run, build)
-        for i in range(n):
-            name = f"netdev:{veth.names[i]}" if veth else device.format(i=i)
-            manager.rpc.call("add", id=i, device=name)
-        # The front ends are started and connected, but move nothing.
-        generator = Generator(run, [manager.socket(i) for i in range(n)], "idle", 64)
-        wait_connected(manager, n)
-        return spread([manager.cpu_share(seconds / 5) for _ in range(5)], 100)
-    finally:
-        if generator:
-            generator.end()
-        if manager:
-            manager.end()
-        if veth:
-            veth.end()
-
-
-def wait_connected(manager: Manager, n: int):
-    deadline = time.monotonic() + 30
-    while True:
-        relays = manager.rpc.call("status")["relays"]
-        if sum(r["state"] == "active" for r in relays) >= n:
-            return
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not all of {n} VMs connected: {json.dumps(relays)[:2000]}")

@@ -55,13 +55,22 @@ class Child:
         self.send(line)
         return self.expect(pattern, timeout, offset)
 
-    def kill(self, number):
-        os.kill(self.pid, number)
+    def stop(self):
+        """Until go_on(); when it returns, no thread runs any more (or the process has ended)."""
+        self.popen.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
-    def end(self, number=signal.SIGTERM, timeout=10.0):
+    def go_on(self):
+        self.popen.send_signal(signal.SIGCONT)
+
+    def end(self, command=None, timeout=10.0):
+        """By the command on its stdin, or by SIGTERM."""
         if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGCONT)
-            self.popen.send_signal(number)
+            self.go_on()
+            if command:
+                self.send(command)
+            else:
+                self.popen.terminate()
             try:
                 self.popen.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -94,12 +103,24 @@ def cpu_seconds(pid: int, tid=None) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def thread_run_seconds(pid: int, tid: int) -> float:
+    """CPU time, with the resolution of the scheduler rather than of ticks."""
+    return int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def awake_seconds(pid: int, tid: int) -> float:
+    """For how long the thread ran or wanted to."""
+    run, waited = pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[:2]
+    return (int(run) + int(waited)) / 1e9
+
+
 def run_seconds(pid: int) -> float:
-    """CPU time of all threads, with the resolution of the scheduler rather than of ticks."""
-    total = 0
-    for tid in threads(pid):
-        total += int(pathlib.Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
-    return total / 1e9
+    """CPU time of all threads."""
+    return sum(thread_run_seconds(pid, tid) for tid in threads(pid))
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def status_kb(pid: int) -> dict:

@@ -5,7 +5,7 @@ import json
 import socket
 
 
-class RpcError(Exception):
+class RpcError(RuntimeError):
     pass
 
 
@@ -26,10 +26,13 @@ class RpcClient:
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line
 
-    def call(self, method: str, **params):
+    def call(self, method: str, fds=(), **params):
+        """fds: file descriptors that ride along; they stay the caller's."""
         self.last_id += 1
         request = {"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params}
-        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        line = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(self.socket, [line], fds) if fds else 0
+        self.socket.sendall(line[sent:])
         while True:
             answer = json.loads(self._line())
             if answer.get("id") != self.last_id:

@@ -93,3 +93,8 @@ def test_links(page: Path) -> None:
         file = page.parent / name if name else page
         assert file.exists(), f"{page}: there is no {target}"
         assert not anchor or anchor in anchors(file), f"{page}: there is no {target}"
+
+
+def test_figures() -> None:
+    """Chart and tables of the page about performance are those of the figures in the tree."""
+    run([TOP / "bench/chart", "--check"])

@@ -32,6 +32,9 @@ class Manager:
             f"VIRTIOFWD_SOCKET_DIR={self.sockets}", f"VIRTIOFWD_CPU_MASK={WORKER_CPU}",
             f"VIRTIOFWD_MASTER_LCORE={GENERATOR_CPU}", "VIRTIOFWD_LOG_LEVEL=4",
             "VIRTIOFWD_SOCKET_OWNER=root", "VIRTIOFWD_SOCKET_GROUP=root",
+            # Away from those of a vio4wd that is installed here, and of another one that runs.
+            f"VIRTIOFWD_ZMQ_PORT_CONTROL_EP=ipc://{self.runtime}/port_control",
+            f"VIRTIOFWD_ZMQ_STATS_EP=ipc://{self.runtime}/stats",
             *lines]) + "\n")
         notify = run / "notify"
         notify.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What sleeping costs: the round trip of single packets through workers that sleep and that never do.
+
+A vio4wd of each poll mode, with a front end (../latency.c) as its VM, stands still while the other is
+measured. Windows rotate, and each adaptive one is compared with the busy one of its round.
+"""
+
+import os
+import pathlib
+import signal
+
+from .operations import Manager, VethPairs, spread
+from .process import Child, threads
+from .programs import GENERATOR_CPU, NICE
+
+MODES = ("busy", "adaptive")
+
+
+class Traveller:
+    """A vio4wd with one relay and the front end that sends through it; runs only in its windows."""
+
+    def __init__(self, run: pathlib.Path, build: pathlib.Path, mode: str, device: str, peer=None):
+        self.front = None
+        run.mkdir()
+        run.chmod(0o755)
+        self.manager = Manager(run, build, [f"VIO4WD_POLL_MODE={mode}"])
+        try:
+            self.manager.rpc.call("add", id=0, device=device)
+            self.pids = [self.manager.child.pid] + self.manager.relay_pids()
+            for pid in self.pids[1:]:
+                for tid in threads(pid):
+                    os.setpriority(os.PRIO_PROCESS, tid, NICE)
+            self.front = Child([build / "bench/latency", GENERATOR_CPU, self.manager.socket(0),
+                                *([peer] if peer else [])], run / "latency.log", nice=NICE)
+            self.front.expect(r"ready\n", 30)
+            self.pause()
+        except BaseException:
+            self.end()
+            raise
+
+    def _signal(self, number):
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def pause(self):
+        self._signal(signal.SIGSTOP)
+
+    def window(self, packets: int) -> dict:
+        """Microseconds."""
+        self._signal(signal.SIGCONT)
+        try:
+            match = self.front.ask(str(packets), r"^(\d+) (\d+) (\d+) (\d+) (\d+) (\d+)\n",
+                                   packets / 20)
+        finally:
+            self.pause()
+        n, lost, *times = (int(group) for group in match.groups())
+        if n < packets * 0.99:
+            raise RuntimeError(f"{lost} of {packets} packets did not come back")
+        return dict(zip(("min", "median", "p99", "max"), (t / 1000 for t in times)))
+
+    def end(self):
+        if self.front:
+            self.front.end()
+        if hasattr(self, "pids"):
+            self._signal(signal.SIGCONT)
+        self.manager.end()
+
+
+def rotate(run, build, device: str, peer, rounds: int, packets: int) -> list:
+    """Rounds of mode -> figures."""
+    travellers = {}
+    try:
+        for mode in MODES:
+            travellers[mode] = Traveller(run / mode, build, mode, device, peer)
+        for traveller in travellers.values():
+            traveller.window(packets)  # caches, branch predictors, the hypervisor
+        return [{mode: t.window(packets) for mode, t in travellers.items()}
+                for _ in range(rounds)]
+    finally:
+        for traveller in travellers.values():
+            traveller.end()
+
+
+def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
+    """Rows of (what, unit, n, min, median, max), each over the rounds."""
+    rows = []
+    rounds, packets = (5, 500) if quick else (20, 1000)
+    veth = VethPairs(2)
+    try:
+        for label, devices in (("a loop, polled every 50 us", ("vdev:net_ring0", None)),
+                               ("a Linux interface, which interrupts",
+                                (f"netdev:{veth.names[0]}", veth.names[0] + "p"))):
+            folder = run / f"latency-{len(rows)}"
+            folder.mkdir()
+            folder.chmod(0o755)
+            done = rotate(folder, build, *devices, rounds, packets)
+            for figure in ("median", "p99"):
+                what = f"round trip through {label}: {figure}"
+                rows.append({"what": f"{what}, busy", "unit": "us",
+                             **spread([r["busy"][figure] for r in done], 1)})
+                rows.append({"what": f"{what}, added by sleeping", "unit": "us",
+                             **spread([r["adaptive"][figure] - r["busy"][figure] for r in done],
+                                      1)})
+        return rows
+    finally:
+        veth.end()

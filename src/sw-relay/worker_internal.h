@@ -15,14 +15,14 @@
 #include "sw-relay/lane.h"
 #include "sw-relay/worker.h"
 
-#define WORKERS_MAX 128
+#define WORKERS_MAX VM_WORKERS_MAX
 
 /* Published to one worker. The arrays behind are the worker's own. */
 struct lane_table {
 	uint64_t serial; /* of the publication: there are only two tables that take turns */
 	unsigned int n;
 	unsigned int capacity;
-	struct lane **lanes;
+	struct lane **lanes;  /* those of a VM stand together */
 	struct lane **polled; /* worker's */
 	struct lane **timed;  /* worker's */
 };
@@ -41,6 +41,7 @@ struct worker {
 	struct lane_table *_Atomic table __rte_cache_aligned;
 	atomic_bool stop;
 	atomic_bool poked;
+	atomic_bool stirred; /* by another worker: timed lanes are to be woken */
 
 	/* written by the worker */
 	atomic_bool sleeping __rte_cache_aligned;
@@ -84,6 +85,8 @@ extern uint64_t worker_check_cycles; /* between looks at armed lanes while other
 extern uint64_t worker_timed_cycles; /* between looks at timed lanes */
 
 void *worker_main(void *worker);
+/* Ends its sleep if it sleeps; from any thread. */
+void worker_rouse(struct worker *w);
 /* The i-th worker that was ever started, or NULL; it may have ended, then tid is 0 or that of a
  * thread that is gone. From any thread. */
 struct worker *worker_at(unsigned int i);
@@ -111,7 +114,14 @@ void worker_disarm(struct lane *lane);
 void worker_check_armed(struct worker *w, uint64_t now);
 /* Nothing is polled: blocks until there may be something to do. */
 void worker_block(struct worker *w);
+/* The lane goes among the timed ones. */
+void worker_set_timed(struct worker *w, struct lane *lane);
 /* Puts a lane among the polled ones, and its source to rest. */
 void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now);
+/* A lane was woken: so are the others of its VM, because what passes one way is often answered the
+ * other way. */
+void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now);
+/* Another worker did that. */
+void worker_stirred(struct worker *w, uint64_t now);
 
 #endif

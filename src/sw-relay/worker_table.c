@@ -65,7 +65,7 @@ struct worker *worker_at(unsigned int i)
 	return atomic_load(&workers[i]);
 }
 
-static void wake(struct worker *w)
+void worker_rouse(struct worker *w)
 {
 	if (atomic_load(&w->sleeping))
 		eventfd_write(w->wake_fd, 1);
@@ -82,7 +82,7 @@ static void publish(struct worker *w, struct lane_table *t)
 
 	t->serial = ++serial;
 	atomic_store(&w->table, t);
-	wake(w);
+	worker_rouse(w);
 }
 
 static void synchronize(void)
@@ -196,6 +196,14 @@ static unsigned int count_for(const struct worker *w, struct lane *const *lanes,
 	return count;
 }
 
+static int by_vm(const void *a, const void *b)
+{
+	const struct lane *const *x = a, *const *y = b;
+	uintptr_t vm_x = (uintptr_t)(*x)->cfg.vm, vm_y = (uintptr_t)(*y)->cfg.vm;
+
+	return (vm_x > vm_y) - (vm_x < vm_y);
+}
+
 int tables_add(struct lane *const *lanes, size_t n)
 {
 	bool changed = false;
@@ -221,6 +229,7 @@ int tables_add(struct lane *const *lanes, size_t n)
 			if (lanes[k]->worker == w)
 				to->lanes[to->n++] = lanes[k];
 		}
+		qsort(to->lanes, to->n, sizeof(*to->lanes), by_vm);
 		publish(w, to);
 		changed = true;
 	}
@@ -238,7 +247,7 @@ void workers_poke(void)
 		if (!w)
 			continue;
 		atomic_store(&w->poked, true);
-		wake(w);
+		worker_rouse(w);
 	}
 }
 

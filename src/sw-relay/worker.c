@@ -165,8 +165,22 @@ static void account(struct worker *w, uint64_t now)
 	uint32_t share = (double)busy * 1000000 / length;
 
 	__atomic_store_n(&w->window_share, RTE_MIN(share, 1000000u), __ATOMIC_RELAXED);
+	__atomic_store_n(&w->window_longest, w->longest_round, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->longest_round, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->window_busy, w->busy_cycles, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->window_start, now, __ATOMIC_RELAXED);
+}
+
+/* How long the lanes that are polled have not been looked at. */
+static void account_round(struct worker *w, uint64_t now)
+{
+	uint64_t length = now - w->round_start;
+
+	w->round_start = now;
+	if (unlikely(length > w->longest_round))
+		__atomic_store_n(&w->longest_round, length, __ATOMIC_RELAXED);
+	if (unlikely(length > worker_slow_cycles))
+		stat_add(&w->slow_rounds, 1);
 }
 
 static void run(struct worker *w)
@@ -176,6 +190,7 @@ static void run(struct worker *w)
 	while (likely(!atomic_load_explicit(&w->stop, memory_order_relaxed))) {
 		uint64_t now = rte_rdtsc();
 
+		account_round(w, now);
 		atomic_store_explicit(&w->rounds,
 				      atomic_load_explicit(&w->rounds, memory_order_relaxed) + 1,
 				      memory_order_relaxed);
@@ -239,7 +254,7 @@ void *worker_main(void *arg)
 		sem_post(&w->started);
 		return NULL;
 	}
-	w->window_start = rte_rdtsc();
+	w->window_start = w->round_start = rte_rdtsc();
 	rte_rcu_qsbr_thread_register(worker_rcu, w->index);
 	rte_rcu_qsbr_thread_online(worker_rcu, w->index);
 	sem_post(&w->started);

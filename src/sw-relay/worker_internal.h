@@ -56,10 +56,15 @@ struct worker {
 	uint64_t busy_cycles;
 	uint64_t sleeps;
 	uint64_t wakeups;
-	/* the window of the last second: start, busy cycles at its start, the result of the last */
+	uint64_t round_start;
+	uint64_t slow_rounds;	/* ever, longer than worker_slow_cycles */
+	uint64_t longest_round; /* in cycles, since the window's start; sleep does not count */
+	/* the window of the last second: start, busy cycles at its start, the results of the last
+	 */
 	uint64_t window_start;
 	uint64_t window_busy;
 	uint32_t window_share; /* millionths */
+	uint64_t window_longest;
 	struct slot *slots;
 	unsigned int n_slots;
 	uint32_t next_serial;
@@ -83,6 +88,7 @@ extern struct rte_rcu_qsbr *worker_rcu;
 extern uint64_t worker_idle_cycles;  /* a polled lane without work for so long is armed */
 extern uint64_t worker_check_cycles; /* between looks at armed lanes while others are polled */
 extern uint64_t worker_timed_cycles; /* between looks at timed lanes */
+extern uint64_t worker_slow_cycles;  /* a round that takes longer is counted */
 
 void *worker_main(void *worker);
 /* Ends its sleep if it sleeps; from any thread. */

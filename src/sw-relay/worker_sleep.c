@@ -396,7 +396,7 @@ void worker_block(struct worker *w)
 	n = wait_events(w, events);
 	rte_rcu_qsbr_thread_online(worker_rcu, w->index);
 	atomic_store(&w->sleeping, false);
-	now = rte_rdtsc();
+	now = w->round_start = rte_rdtsc();
 	worker_take_up(w, now);
 	if (n <= 0)
 		return;

@@ -31,6 +31,7 @@ struct rte_rcu_qsbr *worker_rcu;
 uint64_t worker_idle_cycles;
 uint64_t worker_check_cycles;
 uint64_t worker_timed_cycles;
+uint64_t worker_slow_cycles;
 
 static pthread_mutex_t tables_mutex = PTHREAD_MUTEX_INITIALIZER;
 /* Slots are filled from the control thread only; the worker structures are never freed, because
@@ -264,6 +265,14 @@ static double busy_share(const struct worker *w)
 	return RTE_MIN((double)busy / length, 1.0);
 }
 
+static uint64_t longest_round_us(const struct worker *w)
+{
+	uint64_t length = rte_rdtsc() - __atomic_load_n(&w->window_start, __ATOMIC_RELAXED);
+	bool over = length >= 2 * rte_get_tsc_hz(); /* likewise */
+
+	return stat_read(over ? &w->longest_round : &w->window_longest) * 1e6 / rte_get_tsc_hz();
+}
+
 struct worker *worker_on_cpu(int cpu)
 {
 	for (unsigned int i = 0; i < WORKERS_MAX; i++) {
@@ -329,6 +338,8 @@ bool worker_info(unsigned int i, struct worker_info *info)
 		info->busy_us = stat_read(&w->busy_cycles) * 1e6 / rte_get_tsc_hz();
 		info->sleeps = stat_read(&w->sleeps);
 		info->wakeups = stat_read(&w->wakeups);
+		info->slow_rounds = stat_read(&w->slow_rounds);
+		info->longest_round_us = longest_round_us(w);
 		info->lanes = w->table->n;
 		return true;
 	}
@@ -446,6 +457,7 @@ int workers_start(const struct cpuset *cpus, const struct worker_options *option
 	worker_options = *options;
 	worker_idle_cycles = hz / US_PER_S * IDLE_US;
 	worker_check_cycles = hz / US_PER_S * CHECK_US;
+	worker_slow_cycles = hz / US_PER_S * WORKER_SLOW_ROUND_US;
 	sleep_us = RTE_MIN(options->max_sleep_us, LONGEST_SLEEP_US);
 	worker_timed_cycles = hz / US_PER_S * RTE_MAX(sleep_us, 1u);
 	return workers_set(cpus, err);

@@ -31,6 +31,7 @@ struct device {
 	unsigned int room;		      /* frames it takes */
 	_Atomic int left;		      /* that it says are still in its ring */
 	int fd;				      /* interrupt of queue 0, -1: none */
+	_Atomic unsigned int stall_ms;	      /* how long the next look at it takes */
 	_Atomic bool armed;
 };
 
@@ -38,7 +39,10 @@ static uint16_t device_rx(struct backend *b, uint16_t queue, struct rte_mbuf **p
 {
 	struct device *d = (struct device *)b;
 	unsigned int here = d->waiting[queue];
+	unsigned int stall_ms = atomic_exchange(&d->stall_ms, 0);
 
+	if (stall_ms)
+		rte_delay_us_block(stall_ms * 1000);
 	n = RTE_MIN(n, here);
 	if (!n || rte_pktmbuf_alloc_bulk(test_pool, pkts, n))
 		return 0;
@@ -674,6 +678,38 @@ TEST_F(lane, lanes_come_and_go_while_the_worker_sleeps) {
 	lane_free(resident);
 	workers_stop();
 	close(other.fd);
+}
+
+static bool longest_round_is(bool at_least, uint64_t us)
+{
+	uint64_t end = rte_rdtsc() + 10 * rte_get_tsc_hz();
+	struct worker_info info = { 0 };
+
+	do {
+		if (rte_rdtsc() > end)
+			return false;
+		sched_yield();
+		tables_lock();
+		worker_info(0, &info);
+		tables_unlock();
+	} while ((info.longest_round_us >= us) != at_least);
+	return true;
+}
+
+/* It is told for a second or two, and then forgotten. */
+TEST_F(lane, the_longest_round_is_told) {
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+
+	ASSERT_EQ(0, start_worker(true));
+	add(lane);
+	ASSERT_TRUE(reaches(&self->stats[0][0].polls, 1));
+	self->device.stall_ms = 200;
+	EXPECT_TRUE(longest_round_is(true, 200000));
+	EXPECT_LE(1, worker_at(0)->slow_rounds);
+	EXPECT_TRUE(longest_round_is(false, 200000));
+	take(lane);
+	lane_free(lane);
+	workers_stop();
 }
 
 TEST_F(lane, tables_grow) {

@@ -2,7 +2,8 @@
 """What sleeping costs: the round trip of single packets through workers that sleep and that never do.
 
 A vio4wd of each poll mode, with a front end (../latency.c) as its VM, stands still while the other is
-measured. Windows rotate, and each adaptive one is compared with the busy one of its round.
+measured. Windows rotate, and each adaptive one is compared with the busy one of its round, and with
+what the machine took in that round to wake a thread that does nothing else (../wakeup.c).
 """
 
 import os
@@ -11,9 +12,29 @@ import signal
 
 from .operations import Manager, VethPairs, spread
 from .process import Child, threads
-from .programs import GENERATOR_CPU, NICE
+from .programs import GENERATOR_CPU, NICE, WORKER_CPU
 
 MODES = ("busy", "adaptive")
+
+
+class WakeUp:
+    """A thread that is woken; sleeps when it is not asked."""
+
+    def __init__(self, run: pathlib.Path, build: pathlib.Path):
+        self.child = Child([build / "bench/wakeup", GENERATOR_CPU, WORKER_CPU], run / "wakeup.log",
+                           nice=NICE)
+
+    def window(self, wakeups: int) -> dict:
+        match = self.child.ask(str(wakeups), r"^\d+ (\d+) (\d+) (\d+) (\d+)\n", wakeups / 20)
+        return figures(match.groups())
+
+    def end(self):
+        self.child.end()
+
+
+def figures(nanoseconds) -> dict:
+    """Microseconds."""
+    return dict(zip(("min", "median", "p99", "max"), (int(ns) / 1000 for ns in nanoseconds)))
 
 
 class Traveller:
@@ -26,7 +47,7 @@ class Traveller:
         self.manager = Manager(run, build, [f"VIO4WD_POLL_MODE={mode}"])
         try:
             self.manager.rpc.call("add", id=0, device=device)
-            self.pids = [self.manager.child.pid] + self.manager.relay_pids()
+            self.pids = self.manager.pids()
             for pid in self.pids[1:]:
                 for tid in threads(pid):
                     os.setpriority(os.PRIO_PROCESS, tid, NICE)
@@ -46,17 +67,16 @@ class Traveller:
         self._signal(signal.SIGSTOP)
 
     def window(self, packets: int) -> dict:
-        """Microseconds."""
         self._signal(signal.SIGCONT)
         try:
             match = self.front.ask(str(packets), r"^(\d+) (\d+) (\d+) (\d+) (\d+) (\d+)\n",
                                    packets / 20)
         finally:
             self.pause()
-        n, lost, *times = (int(group) for group in match.groups())
-        if n < packets * 0.99:
+        n, lost, *times = match.groups()
+        if int(n) < packets * 0.99:
             raise RuntimeError(f"{lost} of {packets} packets did not come back")
-        return dict(zip(("min", "median", "p99", "max"), (t / 1000 for t in times)))
+        return figures(times)
 
     def end(self):
         if self.front:
@@ -67,11 +87,12 @@ class Traveller:
 
 
 def rotate(run, build, device: str, peer, rounds: int, packets: int) -> list:
-    """Rounds of mode -> figures."""
+    """Rounds of mode -> figures, and of "wake-up" -> figures."""
     travellers = {}
     try:
         for mode in MODES:
             travellers[mode] = Traveller(run / mode, build, mode, device, peer)
+        travellers["wake-up"] = WakeUp(run, build)
         for traveller in travellers.values():
             traveller.window(packets)  # caches, branch predictors, the hypervisor
         return [{mode: t.window(packets) for mode, t in travellers.items()}
@@ -87,20 +108,23 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     rounds, packets = (5, 500) if quick else (20, 1000)
     veth = VethPairs(2)
     try:
-        for label, devices in (("a loop, polled every 50 us", ("vdev:net_ring0", None)),
-                               ("a Linux interface, which interrupts",
+        for label, devices in (("loop polled every 50 us", ("vdev:net_ring0", None)),
+                               ("Linux interface",
                                 (f"netdev:{veth.names[0]}", veth.names[0] + "p"))):
             folder = run / f"latency-{len(rows)}"
             folder.mkdir()
             folder.chmod(0o755)
             done = rotate(folder, build, *devices, rounds, packets)
             for figure in ("median", "p99"):
-                what = f"round trip through {label}: {figure}"
-                rows.append({"what": f"{what}, busy", "unit": "us",
-                             **spread([r["busy"][figure] for r in done], 1)})
-                rows.append({"what": f"{what}, added by sleeping", "unit": "us",
-                             **spread([r["adaptive"][figure] - r["busy"][figure] for r in done],
-                                      1)})
+                busy, adaptive, wakeup = ([r[what][figure] for r in done]
+                                          for what in (*MODES, "wake-up"))
+                added = [a - b for a, b in zip(adaptive, busy)]
+                for name, values in (
+                        ("busy", busy), ("added by sleeping", added),
+                        ("a bare wake-up", wakeup),
+                        ("added beyond a bare wake-up", [a - w for a, w in zip(added, wakeup)])):
+                    rows.append({"what": f"round trip, {label}: {figure}, {name}", "unit": "us",
+                                 **spread(values, 1)})
         return rows
     finally:
         veth.end()

@@ -15,6 +15,9 @@ from .process import Child, run_seconds, status_kb
 from .programs import GENERATOR_CPU, WORKER_CPU, Generator
 from .rpc import RpcClient
 
+GENERATOR_PORTS = 32  # that testpmd can have
+REST_S = 12  # after the last question, and a manager no longer reads counters every second
+
 
 class Manager:
     """vio4wd with a configuration and a runtime directory of its own."""
@@ -70,9 +73,12 @@ class Manager:
     def relay_pids(self):
         return [p["pid"] for p in self.rpc.call("relays")["processes"]]
 
-    def cpu_share(self, seconds: float) -> float:
+    def pids(self):
+        return [self.child.pid] + self.relay_pids()
+
+    @staticmethod
+    def cpu_share(pids, seconds: float) -> float:
         """Share of one core that the manager and its relays use together."""
-        pids = [self.child.pid] + self.relay_pids()
         before, t0 = sum(run_seconds(p) for p in pids), time.monotonic()
         time.sleep(seconds)
         return (sum(run_seconds(p) for p in pids) - before) / (time.monotonic() - t0)
@@ -134,7 +140,7 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     manager = Manager(run, build)
     try:
         row("CPU of manager and relays, 64 sockets, no VM", "% of a core",
-            spread([manager.cpu_share(3)], 100))
+            spread([manager.cpu_share(manager.pids(), 3)], 100))
         add, remove = [], []
         for i in range(20 if quick else 60):
             begin = time.monotonic()
@@ -153,28 +159,35 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     finally:
         manager.end()
 
-    for label, device in (("Linux interfaces, which interrupt", None),
-                          ("net_ring, polled every 50 us", "vdev:net_ring{i}")):
-        row(f"CPU with 32 connected idle VMs on {label}", "% of a core",
-            idle_cpu(run, build, device, 32, 5 if quick else 20))
+    for label, device, n in (("Linux interfaces, which interrupt", None, 64),
+                             ("net_ring, polled every 50 us", "vdev:net_ring{i}", 32)):
+        row(f"CPU with {n} connected idle VMs on {label}", "% of a core",
+            idle_cpu(run, build, device, n, 5 if quick else 20))
     return rows
 
 
 def idle_cpu(run, build, device, n: int, seconds: float) -> dict:
     """device: a pattern with {i}; None: veth interfaces made for this."""
     veth = None if device else VethPairs(n)
-    manager = generator = None
+    manager, generators = None, []
     try:
         manager = Manager(run, build)
         for i in range(n):
             name = f"netdev:{veth.names[i]}" if veth else device.format(i=i)
             manager.rpc.call("add", id=i, device=name)
         # The front ends are started and connected, but move nothing.
-        generator = Generator(run, [manager.socket(i) for i in range(n)], "idle", 64)
+        for first in range(0, n, GENERATOR_PORTS):
+            folder = run / f"idle-{first}"
+            folder.mkdir(exist_ok=True)
+            last = min(n, first + GENERATOR_PORTS)
+            generators.append(
+                Generator(folder, [manager.socket(i) for i in range(first, last)], "idle", 64))
         wait_connected(manager, n)
-        return spread([manager.cpu_share(seconds / 5) for _ in range(5)], 100)
+        pids = manager.pids()
+        time.sleep(REST_S)
+        return spread([manager.cpu_share(pids, seconds / 5) for _ in range(5)], 100)
     finally:
-        if generator:
+        for generator in generators:
             generator.end()
         if manager:
             manager.end()

@@ -124,8 +124,8 @@ void worker_block(struct worker *w);
 void worker_set_timed(struct worker *w, struct lane *lane);
 /* Puts a lane among the polled ones, and its source to rest. */
 void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now);
-/* A lane was woken: so are the others of its VM, because what passes one way is often answered the
- * other way. */
+/* A lane was woken: so are the others of its VM that may have to carry an answer, because what
+ * passes one way is often answered the other way. */
 void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now);
 /* Another worker did that. */
 void worker_stirred(struct worker *w, uint64_t now);

@@ -266,10 +266,13 @@ void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now)
 	worker_disarm(lane);
 }
 
-static void wake_if_asleep(struct worker *w, struct lane *lane, uint64_t now)
+/* An answer comes by the same queue, or by one whose source cannot tell. The others, up to 63 whose
+ * sources would have to be put to rest first, are woken by these if need be. */
+static void wake_other(struct worker *w, const struct lane *lane, struct lane *other, uint64_t now)
 {
-	if (lane->state == LANE_TIMED || lane->state == LANE_ARMED)
-		worker_wake_lane(w, lane, now);
+	if (other->state == LANE_TIMED ||
+	    (other->state == LANE_ARMED && other->cfg.index == lane->cfg.index))
+		worker_wake_lane(w, other, now);
 }
 
 /* The lanes of the VM that other workers have timed; those that are armed wake by themselves. */
@@ -300,9 +303,9 @@ void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now)
 	if (!vm)
 		return;
 	for (unsigned int i = lane->place; i-- && lanes[i]->cfg.vm == vm;)
-		wake_if_asleep(w, lanes[i], now);
+		wake_other(w, lane, lanes[i], now);
 	for (unsigned int i = lane->place + 1; i < w->current->n && lanes[i]->cfg.vm == vm; i++)
-		wake_if_asleep(w, lanes[i], now);
+		wake_other(w, lane, lanes[i], now);
 	stir_workers(w, vm);
 }
 

@@ -166,7 +166,7 @@ static void account(struct worker *w, uint64_t now)
 
 	__atomic_store_n(&w->window_share, RTE_MIN(share, 1000000u), __ATOMIC_RELAXED);
 	__atomic_store_n(&w->window_longest, w->longest_round, __ATOMIC_RELAXED);
-	__atomic_store_n(&w->longest_round, 0, __ATOMIC_RELAXED);
+	w->longest_round = 0;
 	__atomic_store_n(&w->window_busy, w->busy_cycles, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->window_start, now, __ATOMIC_RELAXED);
 }
@@ -176,9 +176,9 @@ static void account_round(struct worker *w, uint64_t now)
 {
 	uint64_t length = now - w->round_start;
 
-	w->round_start = now;
+	__atomic_store_n(&w->round_start, now, __ATOMIC_RELAXED);
 	if (unlikely(length > w->longest_round))
-		__atomic_store_n(&w->longest_round, length, __ATOMIC_RELAXED);
+		w->longest_round = length;
 	if (unlikely(length > worker_slow_cycles))
 		stat_add(&w->slow_rounds, 1);
 }

@@ -398,8 +398,9 @@ void worker_block(struct worker *w)
 	rte_rcu_qsbr_thread_offline(worker_rcu, w->index);
 	n = wait_events(w, events);
 	rte_rcu_qsbr_thread_online(worker_rcu, w->index);
+	now = rte_rdtsc();
+	__atomic_store_n(&w->round_start, now, __ATOMIC_RELAXED);
 	atomic_store(&w->sleeping, false);
-	now = w->round_start = rte_rdtsc();
 	worker_take_up(w, now);
 	if (n <= 0)
 		return;

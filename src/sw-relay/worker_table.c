@@ -267,10 +267,13 @@ static double busy_share(const struct worker *w)
 
 static uint64_t longest_round_us(const struct worker *w)
 {
-	uint64_t length = rte_rdtsc() - __atomic_load_n(&w->window_start, __ATOMIC_RELAXED);
-	bool over = length >= 2 * rte_get_tsc_hz(); /* likewise */
+	uint64_t now = rte_rdtsc();
+	uint64_t cycles = stat_read(&w->window_longest);
 
-	return stat_read(over ? &w->longest_round : &w->window_longest) * 1e6 / rte_get_tsc_hz();
+	/* It has slept, or is in a round, since the window should have ended. */
+	if (now - stat_read(&w->window_start) >= 2 * rte_get_tsc_hz())
+		cycles = atomic_load(&w->sleeping) ? 0 : now - stat_read(&w->round_start);
+	return cycles * 1e6 / rte_get_tsc_hz();
 }
 
 struct worker *worker_on_cpu(int cpu)

@@ -15,6 +15,7 @@ from .process import Child, threads
 from .programs import GENERATOR_CPU, NICE, WORKER_CPU
 
 MODES = ("busy", "adaptive")
+MIN_SHARE = 0.99  # of the packets that have to come back
 
 
 class WakeUp:
@@ -66,17 +67,16 @@ class Traveller:
     def pause(self):
         self._signal(signal.SIGSTOP)
 
-    def window(self, packets: int) -> dict:
+    def window(self, packets: int):
+        """None: the machine stood still for too long."""
         self._signal(signal.SIGCONT)
         try:
             match = self.front.ask(str(packets), r"^(\d+) (\d+) (\d+) (\d+) (\d+) (\d+)\n",
                                    packets / 20)
         finally:
             self.pause()
-        n, lost, *times = match.groups()
-        if int(n) < packets * 0.99:
-            raise RuntimeError(f"{lost} of {packets} packets did not come back")
-        return figures(times)
+        n, _, *times = match.groups()
+        return figures(times) if int(n) > packets * MIN_SHARE else None
 
     def end(self):
         if self.front:
@@ -95,8 +95,9 @@ def rotate(run, build, device: str, peer, rounds: int, packets: int) -> list:
         travellers["wake-up"] = WakeUp(run, build)
         for traveller in travellers.values():
             traveller.window(packets)  # caches, branch predictors, the hypervisor
-        return [{mode: t.window(packets) for mode, t in travellers.items()}
+        done = [{mode: t.window(packets) for mode, t in travellers.items()}
                 for _ in range(rounds)]
+        return [windows for windows in done if all(windows.values())]
     finally:
         for traveller in travellers.values():
             traveller.end()
@@ -115,6 +116,8 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
             folder.mkdir()
             folder.chmod(0o755)
             done = rotate(folder, build, *devices, rounds, packets)
+            if not done:
+                raise RuntimeError(f"packets were lost in each of {rounds} rounds through {label}")
             for figure in ("median", "p99"):
                 busy, adaptive, wakeup = ([r[what][figure] for r in done]
                                           for what in (*MODES, "wake-up"))

@@ -40,6 +40,7 @@
 #define STUCK_MS 500
 #define STUCK_MBUFS 64 /* with fewer in the pool it may be for want of memory */
 #define WAKE_EVENT UINT64_MAX
+#define WAKE_ARMED_MAX 8 /* armed lanes that are woken along with one of their VM */
 
 int worker_sleep_init(struct worker *w)
 {
@@ -266,12 +267,12 @@ void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now)
 	worker_disarm(lane);
 }
 
-/* An answer comes by the same queue, or by one whose source cannot tell. The others, up to 63 whose
- * sources would have to be put to rest first, are woken by these if need be. */
-static void wake_other(struct worker *w, const struct lane *lane, struct lane *other, uint64_t now)
+/* Those whose sources have to be put to rest first are woken up to a number: the packet waits. The
+ * rest is woken by these if need be. */
+static void wake_other(struct worker *w, struct lane *other, unsigned int *armed, uint64_t now)
 {
 	if (other->state == LANE_TIMED ||
-	    (other->state == LANE_ARMED && other->cfg.index == lane->cfg.index))
+	    (other->state == LANE_ARMED && (*armed)++ < WAKE_ARMED_MAX))
 		worker_wake_lane(w, other, now);
 }
 
@@ -299,13 +300,14 @@ void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now)
 {
 	struct lane **lanes = w->current->lanes;
 	struct vm *vm = lane->cfg.vm;
+	unsigned int armed = 0;
 
 	if (!vm)
 		return;
 	for (unsigned int i = lane->place; i-- && lanes[i]->cfg.vm == vm;)
-		wake_other(w, lane, lanes[i], now);
+		wake_other(w, lanes[i], &armed, now);
 	for (unsigned int i = lane->place + 1; i < w->current->n && lanes[i]->cfg.vm == vm; i++)
-		wake_other(w, lane, lanes[i], now);
+		wake_other(w, lanes[i], &armed, now);
 	stir_workers(w, vm);
 }
 

@@ -45,9 +45,10 @@ static void print_processes(struct ctl *ctl, json_object *processes)
 static void print_workers(struct ctl *ctl, json_object *processes)
 {
 	static const struct output_column columns[] = {
-		{ "PROCESS", .right = true }, { "CPU", .right = true },
-		{ "BUSY", .right = true },    { "LANES", .right = true },
-		{ "SLEEPS", .right = true },  { "WAKE-UPS", .right = true },
+		{ "PROCESS", .right = true },	    { "CPU", .right = true },
+		{ "BUSY", .right = true },	    { "LANES", .right = true },
+		{ "SLEEPS", .right = true },	    { "WAKE-UPS", .right = true },
+		{ "LONGEST ROUND", .right = true }, { "SLOW ROUNDS", .right = true },
 	};
 	struct output_table *table =
 		output_table_new(ctl, columns, sizeof(columns) / sizeof(columns[0]));
@@ -66,6 +67,8 @@ static void print_workers(struct ctl *ctl, json_object *processes)
 			output_cell(table, "%.0f", json_number(worker, "lanes"));
 			output_cell(table, "%.0f", json_number(worker, "sleeps"));
 			output_cell(table, "%.0f", json_number(worker, "wakeups"));
+			output_cell(table, "%.0f us", json_number(worker, "longest_round_us"));
+			output_cell(table, "%.0f", json_number(worker, "slow_rounds"));
 		}
 	}
 	if (table)

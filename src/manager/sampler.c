@@ -16,6 +16,9 @@
 #include "manager/manager.h"
 
 #define TICK_US 1000000ull
+#define REST_US 10000000ull /* without an ask, and ticks rest */
+#define RATE_TICKS 2	    /* make a rate */
+#define WAKE_WINDOW_MS 100  /* over which rates are made before there are those of a second */
 #define FLIGHT_DEADLINE_US 250000ull
 #define ASKS_MAX 1024
 
@@ -52,6 +55,8 @@ struct query { /* one process that was asked */
 struct sampler {
 	struct manager *m;
 	sd_event_source *tick;
+	uint64_t last_ask_us; /* CLOCK_MONOTONIC */
+	unsigned int stale;   /* ticks that are missing for rates of a second; all: it rests */
 	sd_event_source *deadline;
 	uint64_t flight; /* number of the last one */
 	bool in_air;
@@ -243,6 +248,7 @@ static void land(struct sampler *s)
 	s->deadline = sd_event_source_disable_unref(s->deadline);
 	if (s->is_tick) {
 		s->is_tick = false;
+		s->stale -= s->stale > 0;
 		compute_rates(s, s->second, s->rates);
 		memcpy(s->second, s->latest, s->m->max_relays * sizeof(*s->latest));
 	}
@@ -318,15 +324,33 @@ static void take_off(struct sampler *s)
 		land(s);
 }
 
+static void set_tick(struct sampler *s, uint64_t after_us)
+{
+	sd_event_source_set_time_relative(s->tick, after_us);
+	sd_event_source_set_enabled(s->tick, SD_EVENT_ONESHOT);
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct sampler *s = userdata;
 
+	if (usec > s->last_ask_us + REST_US) {
+		s->stale = RATE_TICKS;
+		return 0;
+	}
 	s->is_tick = true;
 	take_off(s);
-	sd_event_source_set_time_relative(source, TICK_US);
-	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	set_tick(s, TICK_US);
 	return 0;
+}
+
+/* Somebody asks: the ticks go on. False: there are no rates of the last second yet. */
+static bool keep_awake(struct sampler *s)
+{
+	sd_event_now(s->m->event, CLOCK_MONOTONIC, &s->last_ask_us);
+	if (s->stale == RATE_TICKS)
+		set_tick(s, 0);
+	return !s->stale;
 }
 
 void sampler_ask(struct sampler *s, unsigned int window_ms, sampler_fn done, void *userdata)
@@ -339,6 +363,8 @@ void sampler_ask(struct sampler *s, unsigned int window_ms, sampler_fn done, voi
 		done(&view, userdata);
 		return;
 	}
+	if (!keep_awake(s) && !window_ms)
+		window_ms = WAKE_WINDOW_MS;
 	ask->sampler = s;
 	ask->phase = ASK_FIRST;
 	ask->window_ms = window_ms < SAMPLER_WINDOW_MAX_MS ? window_ms : SAMPLER_WINDOW_MAX_MS;
@@ -367,6 +393,7 @@ int sampler_new(struct sampler **result, struct manager *m, struct err *err)
 	if (!s)
 		return err_set(err, -ENOMEM, "start", "out of memory");
 	s->m = m;
+	sd_event_now(m->event, CLOCK_MONOTONIC, &s->last_ask_us);
 	s->latest = calloc(m->max_relays, sizeof(*s->latest));
 	s->second = calloc(m->max_relays, sizeof(*s->second));
 	s->json = calloc(m->max_relays, sizeof(*s->json));

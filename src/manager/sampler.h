@@ -2,8 +2,9 @@
 
 /*
  * The counters of all relays, read once for any number of askers, and their rates. Every second one
- * reading is kept, so that the last second's rates are always at hand. A relay that does not answer
- * in time leaves its former values; it is not asked again before it has answered.
+ * reading is kept, so that the last second's rates are at hand; when nobody has asked for some
+ * seconds, this rests, and the first who asks again waits for a short window. A relay that does not
+ * answer in time leaves its former values; it is not asked again before it has answered.
  */
 #ifndef VIO4WD_MANAGER_SAMPLER_H
 #define VIO4WD_MANAGER_SAMPLER_H

@@ -105,9 +105,12 @@ struct lane {
 	struct worker *worker; /* that it is published to, or will be; control side */
 	bool in_use;	       /* carries traffic: counts for the worker's load; control side */
 
-	_Atomic int state; /* enum lane_state; the worker's, shown to the control side */
-	bool arming;	   /* armed, but must be polled once more before it may be left alone */
-	int slot;	   /* of the worker's epoll set, -1: none */
+	_Atomic int state;	  /* enum lane_state; the worker's, shown to the control side */
+	unsigned int place;	  /* in its worker's table */
+	unsigned int timed_place; /* LANE_TIMED: in that table's timed ones */
+	uint32_t stirs_seen;	  /* LANE_TIMED: the VM's count when it became so */
+	bool arming; /* armed, but must be polled once more before it may be left alone */
+	int slot;    /* of the worker's epoll set, -1: none */
 	uint32_t slot_generation; /* of the ring when it was put there */
 	uint32_t rarp_seen;	  /* VM to VF: the RARP requests for which its ring was looked at */
 	uint32_t rarp_taken;	  /* those after which the library has given something */

@@ -280,6 +280,8 @@ static json_object *workers_json(void)
 		add_uint(o, "busy_us", info.busy_us);
 		add_uint(o, "sleeps", info.sleeps);
 		add_uint(o, "wakeups", info.wakeups);
+		add_uint(o, "longest_round_us", info.longest_round_us);
+		add_uint(o, "slow_rounds", info.slow_rounds);
 		add_uint(o, "lanes", info.lanes);
 		json_object_array_add(list, o);
 	}

@@ -17,6 +17,7 @@
 #include "sw-relay/rarp.h"
 #include "sw-relay/ring.h"
 
+#define VM_WORKERS_MAX 128 /* worker threads there can be */
 #define VM_RINGS (2 * ENDPOINT_MAX_QUEUES)
 #define VM_RX_RING(queue) (2 * (queue))	    /* the guest receives: VF to VM */
 #define VM_TX_RING(queue) (2 * (queue) + 1) /* the guest sends: VM to VF */
@@ -38,6 +39,10 @@ struct vm {
 	_Atomic uint64_t enabled;     /* a bit for each ring that may be used */
 	uint64_t features;	      /* negotiated, from new_device on */
 	struct vm_ring rings[VM_RINGS];
+	/* Workers' business (worker_sleep.c): a bit for each worker that has timed lanes of this
+	 * VM, and how often such were woken by another worker. */
+	_Atomic uint64_t timed_on[VM_WORKERS_MAX / 64];
+	_Atomic uint32_t stirs;
 	struct rarp rarp;
 	struct guard guard;
 };

@@ -34,6 +34,7 @@ static void adopt(struct worker *w, struct lane_table *t, uint64_t now)
 	for (unsigned int i = 0; i < t->n; i++) {
 		struct lane *l = t->lanes[i];
 
+		l->place = i;
 		switch ((enum lane_state)l->state) {
 		case LANE_FRESH:
 			l->slot = -1;
@@ -43,6 +44,7 @@ static void adopt(struct worker *w, struct lane_table *t, uint64_t now)
 			t->polled[w->n_polled++] = l;
 			break;
 		case LANE_TIMED:
+			l->timed_place = w->n_timed;
 			t->timed[w->n_timed++] = l;
 			break;
 		case LANE_ARMED:
@@ -103,9 +105,10 @@ static bool stays_polled(struct worker *w, struct lane *l, uint64_t now)
 	state = worker_arm(w, l);
 	if (state == LANE_POLLED)
 		return true;
-	l->state = state;
 	if (state == LANE_TIMED)
-		w->current->timed[w->n_timed++] = l;
+		worker_set_timed(w, l);
+	else
+		l->state = state;
 	return false;
 }
 
@@ -140,18 +143,18 @@ static void run_polled(struct worker *w, uint64_t now)
 /* Lanes whose sources cannot tell. */
 static void run_timed(struct worker *w, uint64_t now)
 {
-	struct lane **timed = w->current->timed;
+	struct lane_table *t = w->current;
+	unsigned int first = w->n_polled, end;
 
 	for (unsigned int i = 0; i < w->n_timed;) {
-		struct lane *l = timed[i];
-
-		if (!lane_run(l, now)) {
+		if (lane_run(t->timed[i], now))
+			worker_wake_lane(w, t->timed[i], now);
+		else
 			i++;
-			continue;
-		}
-		timed[i] = timed[--w->n_timed];
-		worker_wake_lane(w, l, now);
 	}
+	end = w->n_polled;
+	for (unsigned int i = first; i < end; i++)
+		worker_wake_others(w, t->polled[i], now);
 	w->next_timed = now + worker_timed_cycles;
 }
 
@@ -162,8 +165,22 @@ static void account(struct worker *w, uint64_t now)
 	uint32_t share = (double)busy * 1000000 / length;
 
 	__atomic_store_n(&w->window_share, RTE_MIN(share, 1000000u), __ATOMIC_RELAXED);
+	__atomic_store_n(&w->window_longest, w->longest_round, __ATOMIC_RELAXED);
+	w->longest_round = 0;
 	__atomic_store_n(&w->window_busy, w->busy_cycles, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->window_start, now, __ATOMIC_RELAXED);
+}
+
+/* How long the lanes that are polled have not been looked at. */
+static void account_round(struct worker *w, uint64_t now)
+{
+	uint64_t length = now - w->round_start;
+
+	__atomic_store_n(&w->round_start, now, __ATOMIC_RELAXED);
+	if (unlikely(length > w->longest_round))
+		w->longest_round = length;
+	if (unlikely(length > worker_slow_cycles))
+		stat_add(&w->slow_rounds, 1);
 }
 
 static void run(struct worker *w)
@@ -173,6 +190,7 @@ static void run(struct worker *w)
 	while (likely(!atomic_load_explicit(&w->stop, memory_order_relaxed))) {
 		uint64_t now = rte_rdtsc();
 
+		account_round(w, now);
 		atomic_store_explicit(&w->rounds,
 				      atomic_load_explicit(&w->rounds, memory_order_relaxed) + 1,
 				      memory_order_relaxed);
@@ -180,6 +198,8 @@ static void run(struct worker *w)
 		if (unlikely(atomic_load_explicit(&w->poked, memory_order_relaxed)) &&
 		    atomic_exchange(&w->poked, false))
 			look_at_rings(w, now);
+		if (unlikely(atomic_load_explicit(&w->stirred, memory_order_relaxed)))
+			worker_stirred(w, now);
 		run_polled(w, now);
 		if (w->n_timed && now >= w->next_timed)
 			run_timed(w, now);
@@ -234,7 +254,7 @@ void *worker_main(void *arg)
 		sem_post(&w->started);
 		return NULL;
 	}
-	w->window_start = rte_rdtsc();
+	w->window_start = w->round_start = rte_rdtsc();
 	rte_rcu_qsbr_thread_register(worker_rcu, w->index);
 	rte_rcu_qsbr_thread_online(worker_rcu, w->index);
 	sem_post(&w->started);

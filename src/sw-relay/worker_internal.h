@@ -15,14 +15,14 @@
 #include "sw-relay/lane.h"
 #include "sw-relay/worker.h"
 
-#define WORKERS_MAX 128
+#define WORKERS_MAX VM_WORKERS_MAX
 
 /* Published to one worker. The arrays behind are the worker's own. */
 struct lane_table {
 	uint64_t serial; /* of the publication: there are only two tables that take turns */
 	unsigned int n;
 	unsigned int capacity;
-	struct lane **lanes;
+	struct lane **lanes;  /* those of a VM stand together */
 	struct lane **polled; /* worker's */
 	struct lane **timed;  /* worker's */
 };
@@ -41,6 +41,7 @@ struct worker {
 	struct lane_table *_Atomic table __rte_cache_aligned;
 	atomic_bool stop;
 	atomic_bool poked;
+	atomic_bool stirred; /* by another worker: timed lanes are to be woken */
 
 	/* written by the worker */
 	atomic_bool sleeping __rte_cache_aligned;
@@ -55,10 +56,15 @@ struct worker {
 	uint64_t busy_cycles;
 	uint64_t sleeps;
 	uint64_t wakeups;
-	/* the window of the last second: start, busy cycles at its start, the result of the last */
+	uint64_t round_start;
+	uint64_t slow_rounds;	/* ever, longer than worker_slow_cycles */
+	uint64_t longest_round; /* in cycles, since the window's start; sleep does not count */
+	/* the window of the last second: start, busy cycles at its start, the results of the last
+	 */
 	uint64_t window_start;
 	uint64_t window_busy;
 	uint32_t window_share; /* millionths */
+	uint64_t window_longest;
 	struct slot *slots;
 	unsigned int n_slots;
 	uint32_t next_serial;
@@ -82,8 +88,11 @@ extern struct rte_rcu_qsbr *worker_rcu;
 extern uint64_t worker_idle_cycles;  /* a polled lane without work for so long is armed */
 extern uint64_t worker_check_cycles; /* between looks at armed lanes while others are polled */
 extern uint64_t worker_timed_cycles; /* between looks at timed lanes */
+extern uint64_t worker_slow_cycles;  /* a round that takes longer is counted */
 
 void *worker_main(void *worker);
+/* Ends its sleep if it sleeps; from any thread. */
+void worker_rouse(struct worker *w);
 /* The i-th worker that was ever started, or NULL; it may have ended, then tid is 0 or that of a
  * thread that is gone. From any thread. */
 struct worker *worker_at(unsigned int i);
@@ -111,7 +120,14 @@ void worker_disarm(struct lane *lane);
 void worker_check_armed(struct worker *w, uint64_t now);
 /* Nothing is polled: blocks until there may be something to do. */
 void worker_block(struct worker *w);
+/* The lane goes among the timed ones. */
+void worker_set_timed(struct worker *w, struct lane *lane);
 /* Puts a lane among the polled ones, and its source to rest. */
 void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now);
+/* A lane was woken: so are the others of its VM that may have to carry an answer, because what
+ * passes one way is often answered the other way. */
+void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now);
+/* Another worker did that. */
+void worker_stirred(struct worker *w, uint64_t now);
 
 #endif

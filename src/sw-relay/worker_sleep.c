@@ -40,6 +40,7 @@
 #define STUCK_MS 500
 #define STUCK_MBUFS 64 /* with fewer in the pool it may be for want of memory */
 #define WAKE_EVENT UINT64_MAX
+#define WAKE_ARMED_MAX 8 /* armed lanes that are woken along with one of their VM */
 
 int worker_sleep_init(struct worker *w)
 {
@@ -232,13 +233,97 @@ void worker_disarm(struct lane *lane)
 		backend->ops->rx_arm(backend, lane->cfg.index, false);
 }
 
+void worker_set_timed(struct worker *w, struct lane *lane)
+{
+	struct vm *vm = lane->cfg.vm;
+
+	lane->state = LANE_TIMED;
+	lane->timed_place = w->n_timed;
+	w->current->timed[w->n_timed++] = lane;
+	if (!vm)
+		return;
+	lane->stirs_seen = atomic_load(&vm->stirs);
+	atomic_fetch_or(&vm->timed_on[w->index / 64], 1ull << w->index % 64);
+}
+
+static void leave_timed(struct worker *w, struct lane *lane)
+{
+	struct lane *last = w->current->timed[--w->n_timed];
+
+	w->current->timed[lane->timed_place] = last;
+	last->timed_place = lane->timed_place;
+}
+
 void worker_wake_lane(struct worker *w, struct lane *lane, uint64_t now)
 {
+	if (lane->state == LANE_TIMED)
+		leave_timed(w, lane);
+	else if (lane->state == LANE_ARMED)
+		w->n_armed--;
 	lane->arming = false;
 	lane->last_work = now;
 	lane->state = LANE_POLLED;
 	w->current->polled[w->n_polled++] = lane;
 	worker_disarm(lane);
+}
+
+/* Those whose sources have to be put to rest first are woken up to a number: the packet waits. The
+ * rest is woken by these if need be. */
+static void wake_other(struct worker *w, struct lane *other, unsigned int *armed, uint64_t now)
+{
+	if (other->state == LANE_TIMED ||
+	    (other->state == LANE_ARMED && (*armed)++ < WAKE_ARMED_MAX))
+		worker_wake_lane(w, other, now);
+}
+
+/* The lanes of the VM that other workers have timed; those that are armed wake by themselves. */
+static void stir_workers(struct worker *w, struct vm *vm)
+{
+	for (unsigned int k = 0; k < RTE_DIM(vm->timed_on); k++) {
+		uint64_t left = atomic_load(&vm->timed_on[k]);
+
+		if (left)
+			left = atomic_exchange(&vm->timed_on[k], 0);
+		for (; left; left &= left - 1) {
+			struct worker *other = worker_at(64 * k + __builtin_ctzll(left));
+
+			if (other == w)
+				continue;
+			atomic_fetch_add(&vm->stirs, 1);
+			atomic_store(&other->stirred, true);
+			worker_rouse(other);
+		}
+	}
+}
+
+void worker_wake_others(struct worker *w, const struct lane *lane, uint64_t now)
+{
+	struct lane **lanes = w->current->lanes;
+	struct vm *vm = lane->cfg.vm;
+	unsigned int armed = 0;
+
+	if (!vm)
+		return;
+	for (unsigned int i = lane->place; i-- && lanes[i]->cfg.vm == vm;)
+		wake_other(w, lanes[i], &armed, now);
+	for (unsigned int i = lane->place + 1; i < w->current->n && lanes[i]->cfg.vm == vm; i++)
+		wake_other(w, lanes[i], &armed, now);
+	stir_workers(w, vm);
+}
+
+void worker_stirred(struct worker *w, uint64_t now)
+{
+	struct lane **timed = w->current->timed;
+
+	atomic_store(&w->stirred, false);
+	for (unsigned int i = 0; i < w->n_timed;) {
+		struct vm *vm = timed[i]->cfg.vm;
+
+		if (vm && atomic_load(&vm->stirs) != timed[i]->stirs_seen)
+			worker_wake_lane(w, timed[i], now);
+		else
+			i++;
+	}
 }
 
 static void handle(struct worker *w, const struct epoll_event *event, uint64_t now)
@@ -257,8 +342,8 @@ static void handle(struct worker *w, const struct epoll_event *event, uint64_t n
 	if (slot->fd < 0 || slot->serial != event->data.u64 >> 32 ||
 	    slot->lane->state != LANE_ARMED)
 		return;
-	w->n_armed--;
 	worker_wake_lane(w, slot->lane, now);
+	worker_wake_others(w, slot->lane, now);
 }
 
 void worker_check_armed(struct worker *w, uint64_t now)
@@ -295,7 +380,7 @@ static int wait_events(struct worker *w, struct epoll_event *events)
 }
 
 /*
- * Whoever changes the table, pokes or stops the worker does that first and then looks at
+ * Whoever changes the table, pokes, stirs or stops the worker does that first and then looks at
  * `sleeping`; here it is the other way round, so one of both sees the other.
  */
 void worker_block(struct worker *w)
@@ -306,7 +391,8 @@ void worker_block(struct worker *w)
 
 	atomic_store(&w->sleeping, true);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (worker_table_changed(w) || atomic_load(&w->poked) || atomic_load(&w->stop)) {
+	if (worker_table_changed(w) || atomic_load(&w->poked) || atomic_load(&w->stirred) ||
+	    atomic_load(&w->stop)) {
 		atomic_store(&w->sleeping, false);
 		return;
 	}
@@ -314,8 +400,9 @@ void worker_block(struct worker *w)
 	rte_rcu_qsbr_thread_offline(worker_rcu, w->index);
 	n = wait_events(w, events);
 	rte_rcu_qsbr_thread_online(worker_rcu, w->index);
-	atomic_store(&w->sleeping, false);
 	now = rte_rdtsc();
+	__atomic_store_n(&w->round_start, now, __ATOMIC_RELAXED);
+	atomic_store(&w->sleeping, false);
 	worker_take_up(w, now);
 	if (n <= 0)
 		return;

@@ -31,6 +31,7 @@ struct rte_rcu_qsbr *worker_rcu;
 uint64_t worker_idle_cycles;
 uint64_t worker_check_cycles;
 uint64_t worker_timed_cycles;
+uint64_t worker_slow_cycles;
 
 static pthread_mutex_t tables_mutex = PTHREAD_MUTEX_INITIALIZER;
 /* Slots are filled from the control thread only; the worker structures are never freed, because
@@ -65,7 +66,7 @@ struct worker *worker_at(unsigned int i)
 	return atomic_load(&workers[i]);
 }
 
-static void wake(struct worker *w)
+void worker_rouse(struct worker *w)
 {
 	if (atomic_load(&w->sleeping))
 		eventfd_write(w->wake_fd, 1);
@@ -82,7 +83,7 @@ static void publish(struct worker *w, struct lane_table *t)
 
 	t->serial = ++serial;
 	atomic_store(&w->table, t);
-	wake(w);
+	worker_rouse(w);
 }
 
 static void synchronize(void)
@@ -196,6 +197,14 @@ static unsigned int count_for(const struct worker *w, struct lane *const *lanes,
 	return count;
 }
 
+static int by_vm(const void *a, const void *b)
+{
+	const struct lane *const *x = a, *const *y = b;
+	uintptr_t vm_x = (uintptr_t)(*x)->cfg.vm, vm_y = (uintptr_t)(*y)->cfg.vm;
+
+	return (vm_x > vm_y) - (vm_x < vm_y);
+}
+
 int tables_add(struct lane *const *lanes, size_t n)
 {
 	bool changed = false;
@@ -221,6 +230,7 @@ int tables_add(struct lane *const *lanes, size_t n)
 			if (lanes[k]->worker == w)
 				to->lanes[to->n++] = lanes[k];
 		}
+		qsort(to->lanes, to->n, sizeof(*to->lanes), by_vm);
 		publish(w, to);
 		changed = true;
 	}
@@ -238,7 +248,7 @@ void workers_poke(void)
 		if (!w)
 			continue;
 		atomic_store(&w->poked, true);
-		wake(w);
+		worker_rouse(w);
 	}
 }
 
@@ -253,6 +263,17 @@ static double busy_share(const struct worker *w)
 	/* It has slept through more than a window. */
 	busy = stat_read(&w->busy_cycles) - __atomic_load_n(&w->window_busy, __ATOMIC_RELAXED);
 	return RTE_MIN((double)busy / length, 1.0);
+}
+
+static uint64_t longest_round_us(const struct worker *w)
+{
+	uint64_t now = rte_rdtsc();
+	uint64_t cycles = stat_read(&w->window_longest);
+
+	/* It has slept, or is in a round, since the window should have ended. */
+	if (now - stat_read(&w->window_start) >= 2 * rte_get_tsc_hz())
+		cycles = atomic_load(&w->sleeping) ? 0 : now - stat_read(&w->round_start);
+	return cycles * 1e6 / rte_get_tsc_hz();
 }
 
 struct worker *worker_on_cpu(int cpu)
@@ -320,6 +341,8 @@ bool worker_info(unsigned int i, struct worker_info *info)
 		info->busy_us = stat_read(&w->busy_cycles) * 1e6 / rte_get_tsc_hz();
 		info->sleeps = stat_read(&w->sleeps);
 		info->wakeups = stat_read(&w->wakeups);
+		info->slow_rounds = stat_read(&w->slow_rounds);
+		info->longest_round_us = longest_round_us(w);
 		info->lanes = w->table->n;
 		return true;
 	}
@@ -437,6 +460,7 @@ int workers_start(const struct cpuset *cpus, const struct worker_options *option
 	worker_options = *options;
 	worker_idle_cycles = hz / US_PER_S * IDLE_US;
 	worker_check_cycles = hz / US_PER_S * CHECK_US;
+	worker_slow_cycles = hz / US_PER_S * WORKER_SLOW_ROUND_US;
 	sleep_us = RTE_MIN(options->max_sleep_us, LONGEST_SLEEP_US);
 	worker_timed_cycles = hz / US_PER_S * RTE_MAX(sleep_us, 1u);
 	return workers_set(cpus, err);

@@ -52,7 +52,12 @@ void workers_on_leave(worker_leaving_fn fn);
 /* Makes all workers look at their lanes' rings again. Takes no lock, callable from anywhere. */
 void workers_poke(void);
 
-/* What a snapshot shows. busy: 0..1 over about the last second. */
+#define WORKER_SLOW_ROUND_US 100
+
+/* What a snapshot shows. busy: 0..1 over about the last second. longest_round_us: the longest time
+ * in about the last second that lanes with work had to wait until the worker looked at them again;
+ * slow_rounds: how often that took longer than WORKER_SLOW_ROUND_US.
+ */
 struct worker_info {
 	unsigned int cpu;
 	int tid;
@@ -60,6 +65,8 @@ struct worker_info {
 	uint64_t busy_us;
 	uint64_t sleeps;
 	uint64_t wakeups;
+	uint64_t longest_round_us;
+	uint64_t slow_rounds;
 	unsigned int lanes;
 };
 

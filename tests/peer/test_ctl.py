@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """vio4wdctl: every command against a running vio4wd, and its exit statuses."""
 
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lib.env import cpus
 
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 NULL = "vdev:net_null1,no-rx=1"
+RESTS_AFTER = 12  # seconds without a question
 
 
 @pytest.fixture
@@ -46,9 +48,25 @@ def test_pin(running):
 
 
 def test_relays(running):
-    assert "running" in running.ctl("relays").out
+    text = running.ctl("relays").out
+    assert "running" in text and "LONGEST ROUND" in text
     (process,) = running.ctl("--json", "relays").json["processes"]
     assert process["pid"] == running.relay_pids()[0]
+    for worker in process["workers"]:
+        assert worker["longest_round_us"] >= 0 and worker["slow_rounds"] >= 0
+
+
+def test_rates_after_a_rest(stage):
+    """A manager that nobody has asked for long reads no counters; the first answer has rates all the
+    same, and of now."""
+    daemon = stage.daemon(VIO4WD_CORE_SCHED_ENABLE=False)
+    daemon.add(1, NULL)
+    pmd = stage.testpmd(daemon.socket(1), mode="txonly")
+    daemon.wait_state(1, "active")
+    time.sleep(RESTS_AFTER)
+    pmd.start()
+    time.sleep(0.5)
+    assert daemon.relay(1)["rates"]["vm_to_vf"]["packets"] > 0
 
 
 def test_log_level(running):

@@ -31,6 +31,7 @@ struct device {
 	unsigned int room;		      /* frames it takes */
 	_Atomic int left;		      /* that it says are still in its ring */
 	int fd;				      /* interrupt of queue 0, -1: none */
+	_Atomic unsigned int stall_ms;	      /* how long the next look at it takes */
 	_Atomic bool armed;
 };
 
@@ -38,7 +39,10 @@ static uint16_t device_rx(struct backend *b, uint16_t queue, struct rte_mbuf **p
 {
 	struct device *d = (struct device *)b;
 	unsigned int here = d->waiting[queue];
+	unsigned int stall_ms = atomic_exchange(&d->stall_ms, 0);
 
+	if (stall_ms)
+		rte_delay_us_block(stall_ms * 1000);
 	n = RTE_MIN(n, here);
 	if (!n || rte_pktmbuf_alloc_bulk(test_pool, pkts, n))
 		return 0;
@@ -595,6 +599,39 @@ TEST_F(lane, a_source_that_cannot_interrupt_is_looked_at) {
 	workers_stop();
 }
 
+/* What passes one way is often answered the other way: a lane that wakes wakes the others of its
+ * VM, here one whose device has forgotten to interrupt. */
+TEST_F(lane, lanes_of_a_vm_wake_together) {
+	struct device silent = { .base.ops = &device_ops, .fd = eventfd(0, EFD_NONBLOCK) };
+	struct vm stranger = { .vid = -1 };
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, &self->vm);
+	struct lane *other = make_lane(&silent, &self->stats[0][1], LANE_VF_TO_VM, &self->vm);
+	struct lane *far = make_lane(&silent, &self->stats[0][2], LANE_VF_TO_VM, &stranger);
+
+	self->device.fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_EQ(0, start_worker(false));
+	add(lane);
+	add(far);
+	add(other);
+	for (unsigned int i = 1; i <= 20; i++) {
+		ASSERT_TRUE(gets_to(lane, LANE_ARMED));
+		ASSERT_TRUE(gets_to(other, LANE_ARMED));
+		ASSERT_TRUE(gets_to(far, LANE_ARMED));
+		silent.waiting[0] = 5;
+		eventfd_write(self->device.fd, 1);
+		ASSERT_TRUE(reaches(&self->stats[0][1].in.packets, 5 * i));
+		EXPECT_EQ(0, self->stats[0][2].in.packets);
+	}
+	take(lane);
+	take(other);
+	take(far);
+	lane_free(lane);
+	lane_free(other);
+	lane_free(far);
+	workers_stop();
+	close(silent.fd);
+}
+
 /* Armed, it would tell nobody when it is dry; and what the guest makes available is not for it. */
 TEST_F(lane, a_lane_that_runs_dry_is_polled) {
 	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
@@ -663,6 +700,41 @@ TEST_F(lane, lanes_come_and_go_while_the_worker_sleeps) {
 	close(other.fd);
 }
 
+/* The worker is woken all the time meanwhile. */
+static bool longest_round_gets(struct device *device, bool at_least, uint64_t us)
+{
+	uint64_t end = rte_rdtsc() + 10 * rte_get_tsc_hz();
+	struct worker_info info = { 0 };
+
+	do {
+		if (rte_rdtsc() > end)
+			return false;
+		eventfd_write(device->fd, 1);
+		usleep(1000);
+		tables_lock();
+		worker_info(0, &info);
+		tables_unlock();
+	} while ((info.longest_round_us >= us) != at_least);
+	return true;
+}
+
+/* It is told for a second or two, and then forgotten. */
+TEST_F(lane, the_longest_round_is_told) {
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, NULL);
+
+	self->device.fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_EQ(0, start_worker(false));
+	add(lane);
+	ASSERT_TRUE(gets_to(lane, LANE_ARMED));
+	self->device.stall_ms = 200;
+	EXPECT_TRUE(longest_round_gets(&self->device, true, 200000));
+	EXPECT_LE(1, worker_at(0)->slow_rounds);
+	EXPECT_TRUE(longest_round_gets(&self->device, false, 200000));
+	take(lane);
+	lane_free(lane);
+	workers_stop();
+}
+
 TEST_F(lane, tables_grow) {
 	struct lane *lanes[100];
 	struct worker_info info;
@@ -691,9 +763,10 @@ static void pretend_busy(struct worker *worker, uint32_t millionths)
 	__atomic_store_n(&worker->window_start, rte_rdtsc(), __ATOMIC_RELAXED);
 }
 
-TEST_F(lane, least_loaded_worker) {
+/* Two of them; false: there is one CPU only. */
+static bool start_two_workers(void)
+{
 	const struct worker_options options = { .max_sleep_us = 200 };
-	struct worker *first, *second;
 	struct cpuset cpus;
 	struct err err;
 
@@ -702,12 +775,45 @@ TEST_F(lane, least_loaded_worker) {
 		if (CPU_ISSET(cpu, &test_cpus))
 			cpuset_add(&cpus, cpu);
 	}
-	if (cpuset_count(&cpus) < 2)
+	return cpuset_count(&cpus) == 2 && workers_start(&cpus, &options, &err) == 0;
+}
+
+/* Timed lanes of another worker are woken, too: none is due within the test. */
+TEST_F(lane, lanes_of_a_vm_wake_on_all_workers) {
+	struct device timed = { .base.ops = &device_ops, .fd = -1 };
+	struct lane *lane = make_lane(&self->device, &self->stats[0][0], LANE_VF_TO_VM, &self->vm);
+	struct lane *other = make_lane(&timed, &self->stats[0][1], LANE_VF_TO_VM, &self->vm);
+
+	self->device.fd = eventfd(0, EFD_NONBLOCK);
+	if (!start_two_workers())
 		SKIP(return, "needs two CPUs");
-	ASSERT_EQ(0, workers_start(&cpus, &options, &err));
+	worker_timed_cycles = rte_get_tsc_hz() * 3600;
+	add(lane);
+	worker_account(lane->worker, 1);
+	add(other);
+	ASSERT_NE(lane->worker, other->worker);
+	for (unsigned int i = 1; i <= 20; i++) {
+		ASSERT_TRUE(gets_to(lane, LANE_ARMED));
+		ASSERT_TRUE(gets_to(other, LANE_TIMED));
+		timed.waiting[0] = 5;
+		eventfd_write(self->device.fd, 1);
+		ASSERT_TRUE(reaches(&self->stats[0][1].in.packets, 5 * i));
+	}
+	take(lane);
+	take(other);
+	lane_free(lane);
+	lane_free(other);
+	workers_stop();
+}
+
+TEST_F(lane, least_loaded_worker) {
+	struct worker *first, *second;
+
+	if (!start_two_workers())
+		SKIP(return, "needs two CPUs");
 	tables_lock();
-	first = worker_choose(cpuset_next(&cpus, 0));
-	second = worker_choose(cpuset_next(&cpus, worker_cpu(first) + 1));
+	first = worker_at(0);
+	second = worker_at(1);
 	EXPECT_NE(first, second);
 	/* A CPU without a worker is no wish. */
 	EXPECT_NE(NULL, worker_choose(CPUSET_MAX_CPU));

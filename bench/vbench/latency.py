@@ -107,7 +107,7 @@ def rotate(run, build, device: str, peer, rounds: int, packets: int) -> list:
 def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     """Rows of (what, unit, n, min, median, max), each over the rounds."""
     rows = []
-    rounds, packets = (5, 500) if quick else (20, 1000)
+    rounds, packets = (3, 300) if quick else (20, 1000)
     veth = VethPairs(2)
     try:
         for label, devices in (("loop polled every 50 us", ("vdev:net_ring0", None)),

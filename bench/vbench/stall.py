@@ -91,7 +91,7 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     longest, slow = ([], []), ([], [])
     try:
         scene.longest_round_us(busy=True)  # memory that is touched for the first time
-        for _ in range(4 if quick else 12):
+        for _ in range(2 if quick else 12):
             for values, busy in zip(longest, (False, True)):
                 values.append(scene.longest_round_us(busy))
             for values, share in zip(slow, scene.slow_shares(4 * OTHERS)):

@@ -224,7 +224,7 @@ TEST_F(ring, packets_of_all_sorts_come_in_order) {
 
 /* The first packet of a burst, and one in its middle, find no memory: they come later. */
 TEST_F(ring, packets_wait_for_memory) {
-	struct rte_mbuf *taken[POOL], *pkts[RING_BURST];
+	struct rte_mbuf *taken[POOL + 1], *pkts[RING_BURST];
 	unsigned int n = 0;
 	struct sent sent[16];
 

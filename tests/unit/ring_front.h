@@ -233,13 +233,13 @@ static inline void front_make_ring(struct front *f, unsigned int index, unsigned
 	ring->next = 0;
 }
 
-/* As far as the ring goes: it is off until it is enabled. */
-static inline void front_tell_ring(struct front *f, unsigned int index)
+/* All about a ring, which goes on at base; it is off until it is enabled. */
+static inline void front_tell_ring(struct front *f, unsigned int index, uint16_t base)
 {
 	const struct front_ring *ring = &f->rings[index];
 
 	front_say_state(f, SET_VRING_NUM, index, ring->vring.num);
-	front_say_state(f, SET_VRING_BASE, index, ring->idx);
+	front_say_state(f, SET_VRING_BASE, index, base);
 	front_say_addr(f, index, false);
 	front_say_fd(f, SET_VRING_KICK, index, ring->kick);
 	front_say_fd(f, SET_VRING_CALL, index, ring->call);
@@ -250,7 +250,7 @@ static inline bool front_start(struct front *f, unsigned int size, uint16_t base
 {
 	for (unsigned int i = 0; i < FRONT_RINGS; i++) {
 		front_make_ring(f, i, size, base);
-		front_tell_ring(f, i);
+		front_tell_ring(f, i, base);
 	}
 	for (unsigned int i = 0; i < FRONT_RINGS; i++)
 		front_say_state(f, SET_VRING_ENABLE, i, 1);

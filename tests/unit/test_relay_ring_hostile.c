@@ -459,7 +459,7 @@ TEST_F(hostile, a_ring_that_is_not_aligned) {
 		front_make_ring(self->front, i, SIZE, 0);
 		if (i == TX)
 			ring->vring.used = (void *)((uint8_t *)ring->vring.used + 2);
-		front_tell_ring(self->front, i);
+		front_tell_ring(self->front, i, 0);
 		front_say_state(self->front, SET_VRING_ENABLE, i, 1);
 	}
 	ASSERT_TRUE(front_sync(self->front));

@@ -4,6 +4,9 @@
  * where they were. */
 #include "ring_fixture.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #define SIZE 64
 #define FRAME 60
 #define LOG_SIZE ((FRONT_BASE + FRONT_SIZE) / FRONT_PAGE / 8)
@@ -243,6 +246,73 @@ TEST_F(messages, interrupts_go_to_the_new_descriptor) {
 	close(ring->call);
 	ring->call = old;
 	EXPECT_FALSE(front_called(self->front, TX));
+}
+
+/* --- two lanes with one ring --- */
+
+#define EACH 5000
+
+struct source {
+	struct place *place;
+	unsigned int id;
+	pthread_t thread;
+};
+
+/* Their numbers are in the frames. What finds no room is given again. */
+static void *give_numbered(void *arg)
+{
+	struct source *s = arg;
+	struct rte_mbuf *pkts[16];
+	uint32_t number = 0, given;
+
+	for (unsigned int i = 0; i < RTE_DIM(pkts); i++)
+		pkts[i] = mbuf_make(0, FRAME, ROOM);
+	while (number < EACH) {
+		for (unsigned int i = 0; i < RTE_DIM(pkts); i++) {
+			uint32_t *p = rte_pktmbuf_mtod(pkts[i], uint32_t *);
+
+			p[0] = s->id;
+			p[1] = number + i;
+		}
+		given = give(s->place, pkts, RTE_MIN(RTE_DIM(pkts), EACH - number));
+		number += given;
+		if (!given)
+			sched_yield();
+	}
+	rte_pktmbuf_free_bulk(pkts, RTE_DIM(pkts));
+	return NULL;
+}
+
+TEST_F(messages, two_lanes_share_a_ring) {
+	struct source sources[2];
+	uint32_t next[2] = { 0 };
+	unsigned int wrong = 0;
+
+	offer_buffers(self, SIZE);
+	for (unsigned int i = 0; i < RTE_DIM(sources); i++) {
+		sources[i] = (struct source){ .place = self->place, .id = i };
+		ASSERT_EQ(0, pthread_create(&sources[i].thread, NULL, give_numbered, &sources[i]));
+	}
+	while (next[0] + next[1] < 2 * EACH && !wrong) {
+		const struct vring_used_elem *used = front_used(self->front, RX);
+		uint32_t head[2];
+		uint8_t got[12 + 8];
+
+		if (!used) {
+			sched_yield();
+			continue;
+		}
+		front_gather(self->front, RX, used->id, sizeof(got), got);
+		memcpy(head, got + 12, sizeof(head));
+		wrong += head[0] > 1 || head[1] != next[head[0] & 1]++;
+		front_avail(self->front, RX, used->id);
+		front_show(self->front, RX);
+	}
+	EXPECT_EQ(0, wrong);
+	for (unsigned int i = 0; i < RTE_DIM(sources); i++)
+		pthread_join(sources[i].thread, NULL);
+	EXPECT_EQ(EACH, next[0]);
+	EXPECT_EQ(EACH, next[1]);
 }
 
 /* --- RARP, by the lane: the first ring has packets, or none --- */

@@ -126,12 +126,15 @@ static const struct backend_ops device_ops = {
 
 /* --- endpoints --- */
 
+/* Once in each test. */
 static inline int places_init(void)
 {
 	char path[64];
 	struct err err;
 	int r = endpoints_init(&err);
 
+	/* Threads of the test, too, may run side by side. */
+	sched_setaffinity(0, sizeof(test_cpus), &test_cpus);
 	snprintf(path, sizeof(path), "/tmp/ring-%d", getpid());
 	return r < 0 ? r : vhost_wake_init(path, &err);
 }

@@ -373,6 +373,7 @@ TEST_F(busy, requests_to_announce_the_vm) {
 	skipped = world.skipped;
 	for (unsigned int round = 1; round <= 20; round++) {
 		ASSERT_TRUE(front_say(self->front, SEND_RARP, 0x5452));
+		ASSERT_TRUE(front_sync(self->front));
 		ASSERT_TRUE(goes_on());
 		EXPECT_EQ(round, world.rarps);
 	}

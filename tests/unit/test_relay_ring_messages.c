@@ -250,7 +250,7 @@ TEST_F(messages, interrupts_go_to_the_new_descriptor) {
 
 /* --- two lanes with one ring --- */
 
-#define EACH 5000
+#define EACH 50000
 
 struct source {
 	struct place *place;

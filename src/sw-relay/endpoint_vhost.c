@@ -36,6 +36,7 @@
 #define SET_FEATURES 2
 #define SET_MEM_TABLE 5
 #define RESET_OWNER 4
+#define SET_VRING_NUM 8
 #define GET_QUEUE_NUM 17
 #define SET_VRING_ENABLE 18
 #define SEND_RARP 19
@@ -93,6 +94,16 @@ static void check_features(const struct endpoint *ep, uint64_t features)
 			  ep->options.id, feature_names(excess, names, sizeof(names)));
 }
 
+/* The library has looked for the end of the ring's parts only when they were mapped, and would go
+ * on with another size. A ring that was stopped is not mapped. */
+static bool may_resize(int vid, const struct vhost_user_head *head)
+{
+	struct rte_vhost_vring v = { 0 };
+
+	rte_vhost_get_vhost_vring(vid, head->payload.state.index, &v);
+	return head->payload.state.num && (!v.desc || v.size == head->payload.state.num);
+}
+
 /* The rings of which the message leaves the state as it was. */
 static void open_rings(struct vm *vm, const struct vhost_user_head *head)
 {
@@ -129,6 +140,12 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 			  vm->endpoint->options.id);
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	if (vm->memory_lost) {
+		log_error("relay %u: the VM's memory cannot be mapped; its connection is closed",
+			  vm->endpoint->options.id);
+		guard_drop(&vm->guard);
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
 	close_rings(vm);
 	switch (head->request) {
 	case GET_QUEUE_NUM: /* the library would say 128 */
@@ -138,9 +155,18 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 	case RESET_OWNER: /* takes all rings away and tells nobody */
 		atomic_store(&vm->enabled, 0);
 		break;
-	case SET_MEM_TABLE:
+	case SET_MEM_TABLE: /* there is none when it fails, and afterwards nobody is asked */
+		vm->memory_lost = true;
 		bridge_memory_changing(&vm->endpoint->bridge, vm);
 		break;
+	case SET_VRING_NUM:
+		if (may_resize(vid, head))
+			break;
+		log_error("relay %u: the VM gives ring %u, which is in use or has none, the size "
+			  "%u; its connection is closed",
+			  vm->endpoint->options.id, head->payload.state.index,
+			  head->payload.state.num);
+		return RTE_VHOST_MSG_RESULT_ERR;
 	case SET_FEATURES: /* so does this one with all but the first pair */
 		check_features(vm->endpoint, head->payload.u64);
 		if (!(head->payload.u64 & MQ))
@@ -159,6 +185,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *message)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	switch (head->request) {
 	case SET_MEM_TABLE:
+		vm->memory_lost = false;
 		bridge_memory_changed(&vm->endpoint->bridge, vm);
 		endpoint_work_later();
 		break;
@@ -262,6 +289,7 @@ static int new_connection(int vid)
 	vm->vid = vid;
 	vm->endpoint = ep;
 	vm->running = false;
+	vm->memory_lost = false;
 	vm->vdpa = NULL;
 	vm->features = 0;
 	rarp_forget(&vm->rarp);

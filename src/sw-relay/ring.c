@@ -9,6 +9,7 @@
  */
 #include "sw-relay/ring.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include <rte_branch_prediction.h>
@@ -102,13 +103,15 @@ static void finish(const struct burst *b, int vid, uint16_t index, struct rte_mb
 	rte_vhost_set_vring_base(vid, index, b->avail + b->n, b->used + b->n);
 }
 
-/* What is asked for in the header is for the library to find out. */
+/* What is asked for in the header is for the library to find out. A buffer may begin anywhere, so
+ * the header is read by bytes. */
 static inline bool is_plain(const struct burst *b, unsigned int i)
 {
-	const struct virtio_net_hdr *h = (const void *)b->buffers[i];
+	const uint8_t *h = b->buffers[i];
 
-	return !b->map->offloads || !(__atomic_load_n(&h->flags, __ATOMIC_RELAXED) |
-				      __atomic_load_n(&h->gso_type, __ATOMIC_RELAXED));
+	return !b->map->offloads ||
+	       !(__atomic_load_n(h + offsetof(struct virtio_net_hdr, flags), __ATOMIC_RELAXED) |
+		 __atomic_load_n(h + offsetof(struct virtio_net_hdr, gso_type), __ATOMIC_RELAXED));
 }
 
 static void take(struct burst *b, struct rte_mempool *pool, struct rte_mbuf **pkts)

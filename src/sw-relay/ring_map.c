@@ -22,10 +22,40 @@
 	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | \
 	 BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_UFO))
 
+/* virtio 1.2, 2.7 */
+static bool is_aligned(const struct rte_vhost_vring *v)
+{
+	return (uintptr_t)v->desc % VRING_DESC_ALIGN_SIZE == 0 &&
+	       (uintptr_t)v->avail % VRING_AVAIL_ALIGN_SIZE == 0 &&
+	       (uintptr_t)v->used % VRING_USED_ALIGN_SIZE == 0;
+}
+
 static bool is_complete(const struct rte_vhost_vring *v)
 {
 	return v->desc && v->avail && v->used && v->kickfd >= 0 && v->size &&
-	       (v->size & (v->size - 1)) == 0;
+	       (v->size & (v->size - 1)) == 0 && is_aligned(v);
+}
+
+static bool is_inside(const struct rte_vhost_memory *memory, const void *part, uint64_t size)
+{
+	for (unsigned int i = 0; i < memory->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &memory->regions[i];
+		uint64_t at = (uintptr_t)part - r->host_user_addr;
+
+		if (at < r->size && r->size - at >= size)
+			return true;
+	}
+	return false;
+}
+
+/* The library shows a ring also when it has found that part of it is outside of the VM's memory,
+ * and does not touch it itself then. */
+static bool is_mapped(const struct rte_vhost_vring *v, const struct rte_vhost_memory *memory)
+{
+	return is_inside(memory, v->desc, v->size * sizeof(v->desc[0])) &&
+	       is_inside(memory, v->avail,
+			 sizeof(*v->avail) + v->size * sizeof(v->avail->ring[0])) &&
+	       is_inside(memory, v->used, sizeof(*v->used) + v->size * sizeof(v->used->ring[0]));
 }
 
 static struct ring_map *map_new(const struct rte_vhost_vring *v, uint64_t features,
@@ -65,7 +95,8 @@ void ring_open(struct ring *ring, int vid, uint16_t index)
 	    (features & UNFIT) || rte_vhost_get_vhost_vring(vid, index, &v) < 0 ||
 	    !is_complete(&v) || rte_vhost_get_mem_table(vid, &memory) < 0)
 		return;
-	atomic_store(&ring->map, map_new(&v, features, memory));
+	if (is_mapped(&v, memory))
+		atomic_store(&ring->map, map_new(&v, features, memory));
 	free(memory);
 }
 

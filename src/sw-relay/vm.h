@@ -36,6 +36,7 @@ struct vm {
 	struct endpoint *endpoint;    /* NULL: nobody's; under the tables' lock */
 	struct rte_vdpa_device *vdpa; /* of DPDK, which the library gives the rings; likewise */
 	bool running;		      /* between new_device and destroy_device; likewise */
+	bool memory_lost;	      /* its last table has failed; of the library's event thread */
 	_Atomic uint64_t enabled;     /* a bit for each ring that may be used */
 	uint64_t features;	      /* negotiated, from new_device on */
 	struct vm_ring rings[VM_RINGS];

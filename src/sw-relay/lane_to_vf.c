@@ -38,7 +38,7 @@
 
 /* The library loses a packet when the pool runs dry in the middle of it: of packets that are long
  * chains only so many are taken as there is memory for. */
-static unsigned int burst_allowed(const struct lane *lane)
+static unsigned int chains_allowed(const struct lane *lane)
 {
 	if (likely(!lane->cfg.large))
 		return LANE_BURST;
@@ -46,10 +46,10 @@ static unsigned int burst_allowed(const struct lane *lane)
 }
 
 /* The library sends the RARP request, so it is asked until it has given something since. */
-static unsigned int with_rarp(struct lane *lane, uint32_t asked, unsigned int allowed)
+static unsigned int with_rarp(struct lane *lane, uint32_t asked)
 {
 	unsigned int n = ring_dequeue_library(lane->cfg.vm->vid, VM_TX_RING(lane->cfg.index),
-					      lane->cfg.pool, lane->pkts, allowed);
+					      lane->cfg.pool, lane->pkts, chains_allowed(lane));
 
 	if (n)
 		lane->rarp_taken = asked;
@@ -61,12 +61,11 @@ static unsigned int from_guest(struct lane *lane)
 	uint16_t ring = VM_TX_RING(lane->cfg.index);
 	struct vm *vm = lane->cfg.vm;
 	uint32_t asked = atomic_load_explicit(&vm->rarp.count, memory_order_acquire);
-	unsigned int allowed = burst_allowed(lane);
 
 	if (unlikely(asked != lane->rarp_taken))
-		return with_rarp(lane, asked, allowed);
+		return with_rarp(lane, asked);
 	return ring_dequeue(&vm->rings[ring].fast, vm->vid, ring, lane->cfg.pool, lane->pkts,
-			    allowed);
+			    LANE_BURST, chains_allowed(lane));
 }
 
 static unsigned int to_device(struct lane *lane, struct rte_mbuf **pkts, unsigned int n)

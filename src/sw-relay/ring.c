@@ -167,13 +167,13 @@ unsigned int ring_dequeue_library(int vid, uint16_t index, struct rte_mempool *p
 }
 
 unsigned int ring_dequeue(struct ring *ring, int vid, uint16_t index, struct rte_mempool *pool,
-			  struct rte_mbuf **pkts, unsigned int n)
+			  struct rte_mbuf **pkts, unsigned int n, unsigned int chains)
 {
 	struct burst b;
 
 	b.map = ring_enter(ring);
 	if (unlikely(!b.map))
-		return ring_dequeue_library(vid, index, pool, pkts, n);
+		return ring_dequeue_library(vid, index, pool, pkts, RTE_MIN(n, chains));
 	begin(&b, vid, index, n);
 	if (b.n)
 		take(&b, pool, pkts);
@@ -183,7 +183,7 @@ unsigned int ring_dequeue(struct ring *ring, int vid, uint16_t index, struct rte
 	if (b.n)
 		rte_vhost_vring_call(vid, index);
 	if (unlikely(b.rest))
-		b.n += ring_dequeue_library(vid, index, pool, pkts + b.n, n - b.n);
+		b.n += ring_dequeue_library(vid, index, pool, pkts + b.n, RTE_MIN(n - b.n, chains));
 	return b.n;
 }
 

@@ -39,10 +39,10 @@ void ring_open(struct ring *ring, int vid, uint16_t index);
 /* In the same thread. Returns when no worker uses the map; the library's locks may be held. */
 void ring_close(struct ring *ring);
 
-/* Takes up to n packets (at most RING_BURST) of the guest. They are like those of
- * rte_vhost_dequeue_burst. One worker at a time for a ring. */
+/* Takes up to n packets (at most RING_BURST) of the guest, up to `chains` of them by the library.
+ * They are like those of rte_vhost_dequeue_burst. One worker at a time for a ring. */
 unsigned int ring_dequeue(struct ring *ring, int vid, uint16_t index, struct rte_mempool *pool,
-			  struct rte_mbuf **pkts, unsigned int n);
+			  struct rte_mbuf **pkts, unsigned int n, unsigned int chains);
 /* The same by the library alone, which then also sends the RARP request that it was asked for. */
 unsigned int ring_dequeue_library(int vid, uint16_t index, struct rte_mempool *pool,
 				  struct rte_mbuf **pkts, unsigned int n);

@@ -210,7 +210,7 @@ static inline bool gets_fast(struct place *p, unsigned int index)
 
 static inline unsigned int take(struct place *p, struct rte_mbuf **pkts, unsigned int n)
 {
-	return ring_dequeue(place_ring(p, TX), p->vm->vid, TX, test_pool, pkts, n);
+	return ring_dequeue(place_ring(p, TX), p->vm->vid, TX, test_pool, pkts, n, n);
 }
 
 static inline unsigned int give(struct place *p, struct rte_mbuf **pkts, unsigned int n)

@@ -156,5 +156,14 @@ void endpoint_vhost_drop_vdpa(struct endpoint *ep);
 void endpoint_vhost_enforce(void);
 /* Asks for endpoint_work() soon. From any thread. */
 void endpoint_work_later(void);
+/* The VM of a connection; NULL: there can be none of that number. */
+struct vm *endpoint_vm(int vid);
+
+/* endpoint_messages.c */
+struct rte_vhost_user_extern_ops;
+extern const struct rte_vhost_user_extern_ops endpoint_message_ops;
+/* Workers leave the VM's rings to the library and its locks, until the next message has been
+ * handled. In the library's event thread, or when the VM has gone. */
+void endpoint_close_rings(struct vm *vm);
 
 #endif

@@ -23,47 +23,21 @@
 #include <unistd.h>
 
 #include <linux/vhost.h>
-#include <linux/virtio_net.h>
 
 #include <rte_vhost.h>
 
 #include "common/log.h"
-#include "common/virtio_features.h"
 #include "sw-relay/endpoint_internal.h"
 #include "sw-relay/worker_table.h"
 
-/* vhost-user requests */
-#define SET_FEATURES 2
-#define SET_MEM_TABLE 5
-#define RESET_OWNER 4
-#define SET_VRING_NUM 8
-#define GET_QUEUE_NUM 17
-#define SET_VRING_ENABLE 18
-#define SEND_RARP 19
-
-#define MQ (1ull << VIRTIO_NET_F_MQ)
 #define LOG_ALL (1ull << VHOST_F_LOG_ALL)
 #define SETTLE_NS 3000000l /* a front end sets up its rings one by one */
-
-/* The head of a vhost-user message, as the extern handlers get it. */
-struct vhost_user_head {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-	union {
-		uint64_t u64;
-		struct {
-			uint32_t index;
-			uint32_t num;
-		} state;
-	} payload;
-} __attribute__((packed));
 
 static struct vm vms[RTE_MAX_VHOST_DEVICE];
 static int work_fd = -1;
 static pthread_cond_t vdpa_ended = PTHREAD_COND_INITIALIZER;
 
-static struct vm *vm_of(int vid)
+struct vm *endpoint_vm(int vid)
 {
 	return vid >= 0 && vid < RTE_MAX_VHOST_DEVICE ? &vms[vid] : NULL;
 }
@@ -78,126 +52,6 @@ void endpoint_work_later(void)
 int endpoint_work_fd(void)
 {
 	return work_fd;
-}
-
-/* A VM keeps the features it has begun with, when it connects anew and when it is migrated. The
- * library refuses those that are not offered, and does not say which. */
-static void check_features(const struct endpoint *ep, uint64_t features)
-{
-	const uint64_t excess = features & ~atomic_load(&ep->offered);
-	char names[256];
-
-	if (excess)
-		log_error("relay %u: the VM has agreed on features that this relay does not offer: "
-			  "%s; its connection is closed. Relays between which a VM moves need the "
-			  "same VIRTIOFWD_TSO, VIRTIOFWD_MRGBUF, VIRTIOFWD_JUMBO and queue pairs",
-			  ep->options.id, feature_names(excess, names, sizeof(names)));
-}
-
-/* The library has looked for the end of the ring's parts only when they were mapped, and would go
- * on with another size. A ring that was stopped is not mapped. */
-static bool may_resize(int vid, const struct vhost_user_head *head)
-{
-	struct rte_vhost_vring v = { 0 };
-
-	rte_vhost_get_vhost_vring(vid, head->payload.state.index, &v);
-	return head->payload.state.num && (!v.desc || v.size == head->payload.state.num);
-}
-
-/* The rings of which the message leaves the state as it was. */
-static void open_rings(struct vm *vm, const struct vhost_user_head *head)
-{
-	uint64_t enabled = vm->vdpa ? 0 : atomic_load(&vm->enabled);
-
-	if (head->request == SET_VRING_ENABLE && !head->payload.state.num &&
-	    head->payload.state.index < VM_RINGS)
-		enabled &= ~(1ull << head->payload.state.index);
-	for (; enabled; enabled &= enabled - 1) {
-		unsigned int i = __builtin_ctzll(enabled);
-
-		ring_open(&vm->rings[i].fast, vm->vid, i);
-	}
-}
-
-/* Until the message has been handled, workers leave the rings to the library and its locks. */
-static void close_rings(struct vm *vm)
-{
-	for (unsigned int i = 0; i < VM_RINGS; i++)
-		ring_close(&vm->rings[i].fast);
-}
-
-/* Runs with ring locks held for most requests, like vring_state_changed. */
-static enum rte_vhost_msg_result before_message(int vid, void *message)
-{
-	struct vhost_user_head *head = message;
-	struct vm *vm = vm_of(vid);
-
-	if (!vm || !vm->endpoint)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	guard_current = &vm->guard;
-	if (!guard_may_answer(&vm->guard)) {
-		log_error("relay %u: the VM does not read answers; its connection is closed",
-			  vm->endpoint->options.id);
-		return RTE_VHOST_MSG_RESULT_ERR;
-	}
-	if (vm->memory_lost) {
-		log_error("relay %u: the VM's memory cannot be mapped; its connection is closed",
-			  vm->endpoint->options.id);
-		guard_drop(&vm->guard);
-		return RTE_VHOST_MSG_RESULT_ERR;
-	}
-	close_rings(vm);
-	switch (head->request) {
-	case GET_QUEUE_NUM: /* the library would say 128 */
-		head->payload.u64 = vm->endpoint->queues;
-		head->size = sizeof(head->payload.u64);
-		return RTE_VHOST_MSG_RESULT_REPLY;
-	case RESET_OWNER: /* takes all rings away and tells nobody */
-		atomic_store(&vm->enabled, 0);
-		break;
-	case SET_MEM_TABLE: /* there is none when it fails, and afterwards nobody is asked */
-		vm->memory_lost = true;
-		bridge_memory_changing(&vm->endpoint->bridge, vm);
-		break;
-	case SET_VRING_NUM:
-		if (may_resize(vid, head))
-			break;
-		log_error("relay %u: the VM gives ring %u, which is in use or has none, the size "
-			  "%u; its connection is closed",
-			  vm->endpoint->options.id, head->payload.state.index,
-			  head->payload.state.num);
-		return RTE_VHOST_MSG_RESULT_ERR;
-	case SET_FEATURES: /* so does this one with all but the first pair */
-		check_features(vm->endpoint, head->payload.u64);
-		if (!(head->payload.u64 & MQ))
-			atomic_fetch_and(&vm->enabled, 3ull);
-		break;
-	}
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
-static enum rte_vhost_msg_result after_message(int vid, void *message)
-{
-	const struct vhost_user_head *head = message;
-	struct vm *vm = vm_of(vid);
-
-	if (!vm || !vm->endpoint)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	switch (head->request) {
-	case SET_MEM_TABLE:
-		vm->memory_lost = false;
-		bridge_memory_changed(&vm->endpoint->bridge, vm);
-		endpoint_work_later();
-		break;
-	case SEND_RARP:
-		rarp_ask(&vm->rarp, head->payload.u64);
-		bridge_rarp_asked(&vm->endpoint->bridge, vm);
-		workers_poke();
-		endpoint_work_later();
-		break;
-	}
-	open_rings(vm, head);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
 static struct endpoint *find_by_path(const char *path)
@@ -219,8 +73,8 @@ static void enforce(struct vm *vm)
 	uint32_t faults = guard_enforce(&vm->guard);
 
 	if (faults & GUARD_MEMORY)
-		log_error("relay %u: the VM's memory is smaller than it said; its connection is "
-			  "closed",
+		log_error("relay %u: the VM's memory is smaller than it said, or cannot be mapped; "
+			  "its connection is closed",
 			  id);
 	if (faults & GUARD_RING)
 		log_error("relay %u: the VM's ring has a descriptor chain that cannot be "
@@ -238,7 +92,7 @@ static void forget(struct vm *vm)
 		enforce(vm);
 		guard_disconnected(&vm->guard);
 	}
-	close_rings(vm);
+	endpoint_close_rings(vm);
 	vm->endpoint = NULL;
 	vm->vdpa = NULL;
 	vm->enabled = 0;
@@ -271,12 +125,8 @@ static bool may_have(const struct vm *vm, const struct rte_vdpa_device *vdpa)
 
 static int new_connection(int vid)
 {
-	static const struct rte_vhost_user_extern_ops handlers = {
-		.pre_msg_handle = before_message,
-		.post_msg_handle = after_message,
-	};
 	char path[CONFIG_SOCKET_PATH_MAX + 1];
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 	struct endpoint *ep;
 	bool refused;
 
@@ -307,12 +157,12 @@ static int new_connection(int vid)
 	tables_unlock();
 	if (refused)
 		return -1;
-	return rte_vhost_extern_callback_register(vid, &handlers, NULL);
+	return rte_vhost_extern_callback_register(vid, &endpoint_message_ops, NULL);
 }
 
 static void destroy_connection(int vid)
 {
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 
 	if (!vm)
 		return;
@@ -334,7 +184,7 @@ static void serve(struct endpoint *ep, struct vm *vm)
 
 static int new_device(int vid)
 {
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 	struct endpoint *ep;
 	bool in_service = false;
 	unsigned int id = 0;
@@ -380,7 +230,7 @@ static struct vm *next_in_line(const struct endpoint *ep)
 
 static void destroy_device(int vid)
 {
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 	struct vm *next = NULL;
 	struct endpoint *ep;
 	bool served = false;
@@ -402,7 +252,7 @@ static void destroy_device(int vid)
 			serve(ep, next);
 		endpoint_drop_pool(ep);
 	}
-	close_rings(vm);
+	endpoint_close_rings(vm);
 	tables_unlock();
 	if (served) {
 		bridge_vm_gone(&ep->bridge, vm);
@@ -419,7 +269,7 @@ static void destroy_device(int vid)
 static int vring_state_changed(int vid, uint16_t index, int enable)
 {
 	struct rte_vhost_vring v;
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 	struct vm_ring *ring;
 
 	if (!vm || index >= VM_RINGS)
@@ -448,7 +298,7 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 /* With ring locks held. Only VHOST_F_LOG_ALL can change while the VM runs. */
 static int features_changed(int vid, uint64_t features)
 {
-	struct vm *vm = vm_of(vid);
+	struct vm *vm = endpoint_vm(vid);
 
 	if (vm && vm->endpoint && bridge_set_logging(&vm->endpoint->bridge, vm, features & LOG_ALL))
 		endpoint_work_later();

@@ -8,6 +8,11 @@
  * hole, so that whoever touched it (the vhost library with its locks held) goes on, and the VM is
  * dropped. The registers of a device that was pulled out raise the same signal (bars.h).
  *
+ * A new table of memory that cannot be mapped. The library has unmapped the old one then, and
+ * workers go on with the rings that were in it: SIGSEGV. Pages of zeros are put there as well, but
+ * only where this VM's memory was and nothing else is by now. To whoever reads them they are a ring
+ * of empty descriptors.
+ *
  * The socket. The library reads a message's head when the socket is readable, and then the rest of
  * the message from a blocking socket, in the one thread that serves all sockets. A front end that
  * sends a head alone would stop all of them, and so would one that never reads its answers. The
@@ -34,15 +39,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <rte_vhost.h>
+
 #include "sw-relay/bars.h"
 #include "sw-relay/endpoint_internal.h"
 
 #define SOCKET_TIMEOUT_US 20000
 #define FDS_MAX 65536
+#define PAGE_SIZE 4096 /* the smallest; a ring may have only this much */
 
 __thread struct guard *guard_current;
 
 static atomic_bool reported;
+static struct sigaction sigsegv_before; /* a sanitizer's */
 
 void guard_report(struct guard *guard, enum guard_fault fault)
 {
@@ -80,6 +89,53 @@ static bool fill_hole(uintptr_t addr)
 	return false;
 }
 
+static bool was_mapped(const struct guard *guard, uintptr_t addr)
+{
+	for (unsigned int i = 0; i < GUARD_RANGES; i++) {
+		if (addr - atomic_load(&guard->ranges[i].start) <
+		    atomic_load(&guard->ranges[i].size))
+			return true;
+	}
+	return false;
+}
+
+/* Another thread may have been faster. */
+static bool fill_gap(struct guard *guard, uintptr_t addr)
+{
+	const uintptr_t page = addr & ~(uintptr_t)(PAGE_SIZE - 1);
+	unsigned int i;
+
+	if (mmap((void *)page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)page)
+		return errno == EEXIST;
+	i = atomic_fetch_add(&guard->n_pages, 1);
+	if (i < GUARD_PAGES)
+		atomic_store(&guard->pages[i], page);
+	return true;
+}
+
+static void remove_pages(struct guard *guard)
+{
+	unsigned int n = atomic_exchange(&guard->n_pages, 0);
+
+	for (unsigned int i = 0; i < n && i < GUARD_PAGES; i++)
+		munmap((void *)atomic_load(&guard->pages[i]), PAGE_SIZE);
+}
+
+static void on_sigsegv(int sig, siginfo_t *info, void *context)
+{
+	struct guard *guard = guard_current;
+	uintptr_t addr = (uintptr_t)info->si_addr;
+	int saved = errno;
+
+	if (guard && info->si_code == SEGV_MAPERR && was_mapped(guard, addr) &&
+	    fill_gap(guard, addr))
+		guard_report(guard, GUARD_MEMORY);
+	else
+		sigaction(SIGSEGV, &sigsegv_before, NULL); /* it is raised again, and is a crash */
+	errno = saved;
+}
+
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	struct guard *guard = guard_current;
@@ -100,6 +156,9 @@ int guard_init(struct err *err)
 
 	sigemptyset(&action.sa_mask);
 	if (sigaction(SIGBUS, &action, NULL) < 0)
+		return err_set(err, -errno, "signals", "sigaction: %s", strerror(errno));
+	action.sa_sigaction = on_sigsegv;
+	if (sigaction(SIGSEGV, &action, &sigsegv_before) < 0)
 		return err_set(err, -errno, "signals", "sigaction: %s", strerror(errno));
 	return 0;
 }
@@ -160,8 +219,24 @@ void guard_connected(struct guard *guard, const char *path, bool client)
 	}
 }
 
+void guard_memory(struct guard *guard, const struct rte_vhost_memory *memory)
+{
+	unsigned int n = memory->nregions < GUARD_RANGES ? memory->nregions : GUARD_RANGES;
+
+	for (unsigned int i = 0; i < GUARD_RANGES; i++) {
+		atomic_store(&guard->ranges[i].size, 0);
+		atomic_store(&guard->ranges[i].start,
+			     i < n ? memory->regions[i].host_user_addr : 0);
+		atomic_store(&guard->ranges[i].size, i < n ? memory->regions[i].size : 0);
+	}
+}
+
 void guard_disconnected(struct guard *guard)
 {
+	static const struct rte_vhost_memory nothing;
+
+	guard_memory(guard, &nothing);
+	remove_pages(guard);
 	if (guard_current == guard)
 		guard_current = NULL;
 	if (guard->socket >= 0)

@@ -8,18 +8,30 @@
 #define VIO4WD_RELAY_GUARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
 
 enum guard_fault {
-	GUARD_MEMORY = 1, /* its memory is smaller than it said */
+	GUARD_MEMORY = 1, /* its memory is smaller than it said, or is no longer mapped */
 	GUARD_RING = 2,	  /* a descriptor chain that has no end or leads out of its memory */
 	GUARD_BELL = 4,	  /* a kick or call descriptor that is no eventfd, or blocks */
 };
 
+#define GUARD_RANGES 8 /* regions of memory that a VM may have */
+#define GUARD_PAGES 64
+
+struct guard_range {
+	_Atomic uintptr_t start;
+	_Atomic size_t size;
+};
+
 /* The part of struct vm that is the guard's. */
 struct guard {
+	struct guard_range ranges[GUARD_RANGES]; /* where its memory is mapped, or was last */
+	_Atomic uintptr_t pages[GUARD_PAGES];	 /* of zeros, in place of memory that has gone */
+	_Atomic unsigned int n_pages;
 	_Atomic uint32_t faults;  /* enum guard_fault */
 	_Atomic uint32_t blocked; /* how often it has stopped a worker */
 	int socket;		  /* a duplicate of the connection's, or -1 */
@@ -37,6 +49,10 @@ extern __thread struct guard *guard_current;
  * the callback that announces it. */
 void guard_connected(struct guard *guard, const char *path, bool client);
 void guard_disconnected(struct guard *guard);
+
+/* The VM's memory is mapped here from now on; called when it has changed. */
+struct rte_vhost_memory;
+void guard_memory(struct guard *guard, const struct rte_vhost_memory *memory);
 
 /* False: answers wait unread, and one more could block. */
 bool guard_may_answer(const struct guard *guard);

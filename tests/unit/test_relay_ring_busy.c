@@ -380,6 +380,26 @@ TEST_F(busy, requests_to_announce_the_vm) {
 	EXPECT_EQ(skipped, world.skipped);
 }
 
+/* The library has none then, and workers still have the rings. Nothing is said after it. */
+TEST_F(busy, memory_that_cannot_be_mapped) {
+	/* one that was there is not looked at */
+	static const uint64_t cuts[] = { 0, FRONT_BUFFERS + FRONT_PAGE, FRONT_SIZE };
+	const int right = self->front->fd;
+	struct front_message m;
+
+	ASSERT_TRUE(goes_on());
+	front_cut(self->front, cuts, 2);
+	self->front->fd = self->front->rings[0].kick;
+	ASSERT_TRUE(front_say_memory(self->front, FRONT_NEED_REPLY));
+	ASSERT_TRUE(front_answer(self->front, &m));
+	EXPECT_NE(0, m.payload.u64);
+	for (unsigned int ms = 0; world.place.ep->vm && ms < 20000; ms++)
+		work();
+	EXPECT_EQ(NULL, world.place.ep->vm);
+	EXPECT_FALSE(front_sync(self->front));
+	self->front->fd = right;
+}
+
 /* While the receive ring is off, its frames are lost. */
 TEST_F(busy, rings_go_off_and_on) {
 	ASSERT_TRUE(goes_on());

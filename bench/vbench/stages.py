@@ -91,4 +91,4 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool):
             values = [w.get(name, 0) for w in done]
             if any(values):
                 yield {"peer": program.name, "what": f"{CASES[case]}, worker: {name}", "size": SIZE,
-                       "unit": "ns per packet", **spread(values)}
+                       "case": CASES[case], "stage": name, "unit": "ns per packet", **spread(values)}

@@ -44,6 +44,18 @@ def rates(result: dict) -> str:
     return table(RATE_HEAD, lines)
 
 
+def stages(result: dict) -> str:
+    """A line for each stage of a case, with the medians of the programs."""
+    lines, programs = {}, []
+    for row in result["rows"]:
+        if "stage" in row:
+            lines.setdefault((row["case"], row["stage"]), {})[row["peer"]] = number(row["median"])
+            if row["peer"] not in programs:
+                programs.append(row["peer"])
+    return table(["case", "stage", *(f"{p}, ns per packet" for p in programs)],
+                 ([*key, *(cells.get(p, "-") for p in programs)] for key, cells in lines.items()))
+
+
 def quantity_head(quantity: str) -> str:
     return f"{quantity}, {SCALE[quantity]}" if SCALE[quantity] else quantity
 
@@ -80,10 +92,11 @@ def extrapolation(result: dict) -> str:
 def other(result: dict) -> str:
     return table(PLAIN_HEAD, ([row["what"], row["unit"], str(row["n"]), *spread_cells(row)]
                               for row in result["rows"]
-                              if not row["distance"] and "quantity" not in row))
+                              if not row["distance"] and "quantity" not in row
+                              and "stage" not in row))
 
 
-TABLES = {"machine": machine, "rates": rates, "scale": scale, "extrapolation": extrapolation,
+TABLES = {"machine": machine, "rates": rates, "stages": stages, "scale": scale, "extrapolation": extrapolation,
           "other": other}
 
 

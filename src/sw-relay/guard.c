@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Three ways in which a VM could stop or end a relay, all of them within the vhost-user protocol:
+ * Four ways in which a VM could stop or end a relay, all of them within the vhost-user protocol:
  *
  * Memory. A front end shares a file, and may truncate it afterwards or have said a size that the
  * file never had; touching what is not there raises SIGBUS. The handler puts a page of zeros in the

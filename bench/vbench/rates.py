@@ -49,7 +49,7 @@ def measure(run: pathlib.Path, build: pathlib.Path, quick: bool, cases=CASES, si
         done = []
         for start in range(starts):
             done += one_start(run / f"{case}-{size}-{start}", build, programs, case, size, rounds,
-                              0.3 if quick else 0.5, 9 if quick else 60)
+                              0.3 if quick else 0.5, 7 if quick else 60)
         found = summarize(done, REFERENCE)
         for row in found:
             yield {"what": NAMES[case], "size": size, "unit": "Mpps", **row}

@@ -14,8 +14,9 @@ import subprocess
 from .process import thread_run_seconds
 from .programs import NICE, Relay, Testpmd
 from .report import spread
-from .rotation import Pair
+from .rotation import Pair, distance, rotate
 
+PROGRAMS = (Testpmd, Relay)
 CASES = {"vm2vf": "VM to VF", "vf2vm": "VF to VM"}
 SIZE = 64
 HZ = 5000
@@ -53,42 +54,56 @@ def shares(program, data: pathlib.Path) -> dict:
     return {name: n / found.total() for name, n in found.items()}
 
 
-def window(pair, folder: pathlib.Path, seconds: float) -> dict:
-    """stage -> nanoseconds of the worker for each packet that reached the other side."""
+def window(pair, folder: pathlib.Path, seconds: float, ping) -> dict:
+    """costs: stage -> nanoseconds of the worker for each packet that reached the other side."""
     program, data = pair.program, folder / "perf.data"
 
     def now():
         return (thread_run_seconds(program.pid, program.worker), pair.generator.packets(),
                 program.work())
 
+    before_ns = ping.nanoseconds()
     pair.go_on()
     run0, packets0, work0 = now()
     record(program, data, seconds)
     run1, packets1, work1 = now()
     pair.pause()
+    after_ns = ping.nanoseconds()
     each = (run1 - run0) * 1e9 / (packets1 - packets0)
     costs = collections.Counter({name: share * each for name, share in shares(program, data).items()})
     if work0:
         costs["nothing to do"] = each * (1 - (work1.busy - work0.busy) / (work1.total - work0.total))
         costs["own"] = max(0, costs["own"] - costs["nothing to do"])
-    return costs
+    return {"costs": costs, "pingpong_ns": [before_ns, after_ns]}
+
+
+def windows(run: pathlib.Path, build: pathlib.Path, case: str, rounds: int) -> list:
+    """Rounds of program -> window."""
+    pairs = {}
+    try:
+        for program in PROGRAMS:
+            folder = run / f"{case}-{program.name}"
+            folder.mkdir()
+            folder.chmod(0o777)  # the relay is unprivileged
+            pairs[program.name] = Pair(program(folder, build, case, SIZE), folder, case, SIZE)
+        return rotate(pairs, rounds, build, 60, lambda pair, ping: window(pair, run, 0.5, ping),
+                      is_good=distance)
+    finally:
+        for pair in pairs.values():
+            pair.end()
 
 
 def measure(run: pathlib.Path, build: pathlib.Path, quick: bool):
     if not shutil.which("perf"):
         print("stages are left out: there is no perf (Debian: linux-perf)", flush=True)
         return
-    for case, program in itertools.product(CASES, (Testpmd, Relay)):
-        folder = run / f"{case}-{program.name}"
-        folder.mkdir()
-        folder.chmod(0o777)  # the relay is unprivileged
-        pair = Pair(program(folder, build, case, SIZE), folder, case, SIZE)
-        try:
-            done = [window(pair, folder, 0.5) for _ in range(2 if quick else 8)]
-        finally:
-            pair.end()
-        for name in STAGES:
-            values = [w.get(name, 0) for w in done]
-            if any(values):
-                yield {"peer": program.name, "what": f"{CASES[case]}, worker: {name}", "size": SIZE,
-                       "case": CASES[case], "stage": name, "unit": "ns per packet", **spread(values)}
+    for case in CASES:
+        done = windows(run, build, case, 2 if quick else 12)
+        for where, program in itertools.product(("near", "far"), PROGRAMS):
+            costs = [r[program.name]["costs"] for r in done if distance(r[program.name]) == where]
+            for name in STAGES:
+                values = [c[name] for c in costs]
+                if any(values):
+                    yield {"peer": program.name, "what": f"{CASES[case]}, {where}, worker: {name}",
+                           "case": f"{CASES[case]}, {where}", "stage": name, "size": SIZE,
+                           "unit": "ns per packet", **spread(values)}

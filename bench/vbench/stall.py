@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What adding and removing devices costs those that carry traffic: rounds of the worker that are long.
 
-A worker tells the longest of its rounds of the last second, and counts those above 100 us. A shared
-machine stops a worker now and then without asking, so times with and without adding and removing take
-turns, and what counts is how they differ.
+A worker counts its rounds above 100 us. A shared machine stops a worker now and then without asking,
+so times with and without adding and removing take turns, and what counts is how they differ.
 """
 
 import os
@@ -16,7 +15,6 @@ from .programs import Generator
 from .report import spread
 
 OTHERS = 8  # pairings that come and go
-PHASE_S = 2.2  # the last second that the worker has finished then lies within the phase
 
 
 def realtime(tid: int, on: bool):
@@ -57,13 +55,6 @@ class Scene:
             self.manager.rpc.call("remove", id=i + 1)
         self.operations += 1
 
-    def longest_round_us(self, busy: bool) -> int:
-        deadline = time.monotonic() + PHASE_S
-        while busy and time.monotonic() < deadline:
-            self.operate()
-        time.sleep(max(0, deadline - time.monotonic()))
-        return self.worker()["longest_round_us"]
-
     def slow_shares(self, operations: int):
         """In how many of a hundred operations, and of the quiet times of their length that follow, a
         round was slow."""
@@ -88,23 +79,14 @@ class Scene:
 def measure(run: pathlib.Path, build: pathlib.Path, quick: bool) -> list:
     """Rows of (what, unit, n, min, median, max)."""
     scene = Scene(run / "stall", build)
-    longest, slow = ([], []), ([], [])
+    slow = {"quiet": [], "while devices come and go": []}
     try:
-        scene.longest_round_us(busy=True)  # memory that is touched for the first time
+        scene.slow_shares(2 * OTHERS)  # memory that is touched for the first time
         for _ in range(2 if quick else 12):
-            for values, busy in zip(longest, (False, True)):
-                values.append(scene.longest_round_us(busy))
-            for values, share in zip(slow, scene.slow_shares(4 * OTHERS)):
+            for values, share in zip(slow.values(), scene.slow_shares(4 * OTHERS)):
                 values.append(share)
     finally:
         scene.end()
-    rows = []
-    for what, unit, (quiet, busy) in (
-            ("longest round of a second", "us", longest),
-            ("a round longer than 100 us", "% of times", slow)):
-        rows.append({"what": f"{what}, quiet", "unit": unit, **spread(quiet, 1)})
-        rows.append({"what": f"{what}, while devices come and go", "unit": unit,
-                     **spread(busy, 1)})
-        rows.append({"what": f"{what}, difference", "unit": unit,
-                     **spread([b - q for q, b in zip(quiet, busy)], 1)})
-    return rows
+    slow["difference"] = [b - q for q, b in zip(*slow.values())]
+    return [{"what": f"a round longer than 100 us, {when}", "unit": "% of times", **spread(values, 1)}
+            for when, values in slow.items()]

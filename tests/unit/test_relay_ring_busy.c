@@ -11,8 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "common/cpuset.h"
-#include "sw-relay/worker.h"
+#include "one_worker.h"
 
 #define SIZE 64
 #define UNDER_WAY 24 /* frames in one direction */
@@ -229,25 +228,13 @@ FIXTURE_VARIANT(busy)
 FIXTURE_VARIANT_ADD(busy, modern){ .features = MODERN };
 FIXTURE_VARIANT_ADD(busy, events){ .features = MERGING | FRONT_BIT(VIRTIO_RING_F_EVENT_IDX) };
 
-static int start_worker(void)
-{
-	const struct worker_options options = { .max_sleep_us = 200 };
-	struct cpuset cpus;
-	struct err err;
-
-	lanes_init();
-	cpuset_clear(&cpus);
-	cpuset_add(&cpus, sched_getcpu());
-	return workers_start(&cpus, &options, &err);
-}
-
 FIXTURE_SETUP(busy)
 {
 	struct front *f = &world.place.front;
 
 	self->front = f;
 	ASSERT_EQ(0, places_init());
-	ASSERT_EQ(0, start_worker());
+	ASSERT_EQ(0, start_worker(200));
 	ASSERT_EQ(0, place_make(&world.place, 0, &busy_ops));
 	ASSERT_TRUE(place_connect(&world.place, variant->features, SIZE, 65500));
 	for (unsigned int i = 0; i < SIZE; i++)

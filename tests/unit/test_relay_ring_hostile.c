@@ -9,8 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "common/cpuset.h"
-#include "sw-relay/worker.h"
+#include "one_worker.h"
 
 #define SIZE 64
 #define GAP (FRONT_SIZE / 2 - 100) /* offset: the first region does not end with a page */
@@ -521,15 +520,9 @@ TEST_F(hostile, memory_that_vanishes) {
 
 TEST_F(hostile, a_ring_that_is_stuck) {
 	struct pollfd work = { .fd = endpoint_work_fd(), .events = POLLIN };
-	const struct worker_options options = { .max_sleep_us = 100 };
 	static struct place place;
-	struct cpuset cpus;
-	struct err err;
 
-	lanes_init();
-	cpuset_clear(&cpus);
-	cpuset_add(&cpus, sched_getcpu());
-	ASSERT_EQ(0, workers_start(&cpus, &options, &err));
+	ASSERT_EQ(0, start_worker(100));
 	ASSERT_EQ(0, place_make(&place, 2, &device_ops));
 	ASSERT_TRUE(place_connect(&place, MODERN, SIZE, 0));
 	put_around(&place.front, TX, &harms[0]);

@@ -6,6 +6,7 @@
 
 #include "sw-relay/device_thread.h"
 
+#include "one_worker.h"
 #include "serve_fixture.h"
 
 static bool is_readable(int fd)
@@ -128,18 +129,6 @@ static void make_ring(struct vring *ring)
 	port.ring = ring;
 }
 
-static int start_worker(void)
-{
-	const struct worker_options options = { .max_sleep_us = 100 };
-	struct cpuset cpus;
-	struct err err;
-
-	lanes_init();
-	cpuset_clear(&cpus);
-	cpuset_add(&cpus, sched_getcpu());
-	return workers_start(&cpus, &options, &err);
-}
-
 static void drop_ring(void)
 {
 	workers_stop();
@@ -150,7 +139,7 @@ static void drop_ring(void)
 TEST_F(serve, nothing_under_way_is_lost) {
 	struct vring ring;
 
-	ASSERT_EQ(0, start_worker());
+	ASSERT_EQ(0, start_worker(100));
 	make_ring(&ring);
 	vm_comes(self->ep, self->guest);
 	ASSERT_EQ(0, attach());
@@ -167,7 +156,7 @@ TEST_F(serve, nothing_under_way_is_lost) {
 TEST_F(serve, device_that_does_not_send_is_not_waited_for) {
 	struct vring ring;
 
-	ASSERT_EQ(0, start_worker());
+	ASSERT_EQ(0, start_worker(100));
 	make_ring(&ring);
 	vm_comes(self->ep, self->guest);
 	ASSERT_EQ(0, attach());
